@@ -1,0 +1,151 @@
+"""Run the benchmarks and print one table: what, measured, limit, ratio."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tapeout.hardware.catalog import chip
+from tapeout.performance.cases import COLUMNS, answered
+from tapeout.performance.rates import rates
+from tapeout.performance.step import layout, step_time
+from tapeout.report.numbers import NumberStyle
+from tapeout.report.tables import Column, Table
+from tapeout.report.terminal import to_rich
+from tapeout.workload.catalog import model
+from tapeout.workload.numerics import numerics
+from tapeout.workload.operators import Batch, Sharding
+from tapeout.workload.shapes import shapes
+
+ROOT = Path(__file__).parent.parent
+TAPEOUT = Path(sys.executable).with_name("tapeout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A measured figure and its limit; `larger` is better or not."""
+
+    what: str
+    measured: float
+    limit: float
+    unit: str
+    larger: bool = False
+
+    def row(self) -> dict[str, object]:
+        """The figure as a row; the ratio is above 1 where the limit is met with room."""
+        ratio = self.measured / self.limit if self.larger else self.limit / self.measured
+        return {"what": self.what, "measured": self.measured, "limit": self.limit, "unit": self.unit, "room": ratio}
+
+
+def run(arguments: Sequence[str]) -> tuple[float, float]:
+    """Seconds and peak memory in bytes of the program with these arguments, best time of three."""
+    times, peaks = [], []
+    for _ in range(3):
+        begin = time.perf_counter()
+        process = subprocess.Popen([str(TAPEOUT), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, _, usage = os.wait4(process.pid, 0)
+        times.append(time.perf_counter() - begin)
+        peaks.append(usage.ru_maxrss * 1024.0)
+    return min(times), max(peaks)
+
+
+def best(call: Callable[[], object], repeats: int = 5) -> float:
+    """The shortest of several runs, in seconds, after one to warm up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def cases(count: int) -> list[dict[str, str]]:
+    """Distinct cases over chips, models, precisions, lengths and loads, half of them with a free choice of deployment."""
+    chips = ("nvidia-h100-sxm", "nvidia-h200-sxm", "nvidia-b200", "amd-mi300x", "google-tpu-v6e", "intel-gaudi3")
+    models = (
+        "meta-llama/Llama-3.1-8B",
+        "meta-llama/Llama-3.1-70B",
+        "Qwen/Qwen3-30B-A3B",
+        "openai/gpt-oss-120b",
+        "mistralai/Mixtral-8x7B-v0.1",
+    )
+    grid = itertools.product(("4", ""), range(1, 512), (256, 1024, 4096), models, ("bf16", "fp8"), chips)
+    rows = []
+    for number, (tensor, users, prompt, name, precision, on) in enumerate(itertools.islice(grid, count)):
+        cells = (f"c{number}", "online", on, "8", name, precision, str(prompt), "256", tensor, "1" if tensor else "", "", "", str(users))
+        rows.append(dict(zip(COLUMNS, cells, strict=True)))
+    return rows
+
+
+def step_evaluations() -> float:
+    """Step evaluations a second: 20,000 decode steps of a 70B model in one call."""
+    count, architecture = 20_000, model("meta-llama/Llama-3.1-70B")
+    one = rates([(chip("nvidia-h100-sxm"), numerics(architecture, "fp8"))])
+    import numpy as np
+
+    many = one.take(np.zeros(count, dtype=np.int64))
+    split = Sharding(tensor=np.full(count, 4.0), pipeline=np.ones(count), expert=np.ones(count))
+    rows = shapes(architecture).take(np.zeros(count, dtype=np.int64))
+    arranged = layout(rows, np.ones(count, dtype=np.int64), split, many)
+    batch = Batch(sequences=np.arange(1.0, count + 1), new_tokens=np.ones(count), context=np.full(count, 1000.0))
+    return count / best(lambda: step_time(arranged, [batch]))
+
+
+def predictions() -> tuple[float, float]:
+    """Cases a second in one process, and through the program with files included."""
+    rows = cases(20_000)
+    inside = len(rows) / best(lambda: answered(rows), 3)
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "cases.csv", Path(folder) / "out.csv"
+        with given.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        seconds, _ = run(["predict", str(given), "-o", str(out)])
+    return inside, len(rows) / seconds
+
+
+def results() -> list[Result]:
+    """All benchmarks."""
+    inside, through = predictions()
+    price_time, price_peak = run(["price", "meta-llama/Llama-3.1-70B"])
+    with tempfile.TemporaryDirectory() as folder:
+        plan_time, plan_peak = run(["plan", str(ROOT / "scenarios" / "openai-2023.yaml"), "--out", folder])
+    return [
+        Result(what="tapeout --help", measured=run(["--help"])[0], limit=0.3, unit="s"),
+        Result(what="tapeout price, all chips", measured=price_time, limit=3.0, unit="s"),
+        Result(what="tapeout predict, cases a second, files included", measured=through, limit=20_000, unit="/s", larger=True),
+        Result(what="predictions a second in one process", measured=inside, limit=20_000, unit="/s", larger=True),
+        Result(what="step evaluations a second", measured=step_evaluations(), limit=200_000, unit="/s", larger=True),
+        Result(what="make demo once set up", measured=plan_time, limit=60.0, unit="s"),
+        Result(what="peak memory of price and plan", measured=max(price_peak, plan_peak), limit=1e9, unit="B"),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    from rich.console import Console
+
+    figures = NumberStyle(digits=3)
+    columns = (
+        Column(key="what", heading="What"),
+        Column(key="measured", heading="Measured", style=figures),
+        Column(key="limit", heading="Limit", style=figures),
+        Column(key="unit", heading="Unit"),
+        Column(key="room", heading="Times better than the limit", style=figures),
+    )
+    rows = [result.row() for result in results()]
+    Console(width=120).print(to_rich(Table(id="benchmarks", title="Benchmarks", columns=columns, rows=rows)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The command line: arguments in, tables and files out; the only place that turns an error into an exit code.
+
+Results go to standard output, talk to standard error. Heavy imports stand inside the commands, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapeout import __version__
+from tapeout.errors import CancelledError, InputError, LimitNotMetError, TapeoutError
+
+if TYPE_CHECKING:
+    from tapeout.report.tables import Table
+
+app = typer.Typer(
+    help="Should we tape out our own AI chip; which one, when; and what do we run on until it arrives?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Output(StrEnum):
+    """How a table is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class PriceBasis(StrEnum):
+    """Whose price of a chip-hour `price` takes."""
+
+    RENT = "rent"
+    RESERVED = "reserved"
+    OWN = "own"
+
+
+class Kind(StrEnum):
+    """What `catalog` lists."""
+
+    CHIPS = "chips"
+    MODELS = "models"
+    PRICES = "prices"
+    SOURCES = "sources"
+
+
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print the rows.")]
+
+
+@app.callback(invoke_without_command=True)
+def options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Handle the options of the program itself."""
+    if version:
+        typer.echo(f"tapeout {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def plan(
+    scenario: Annotated[Path, typer.Argument(help="The scenario file (YAML).")],
+    out: Annotated[Path, typer.Option(help="The folder to write inputs, tables, plan.json and report.html to.")],
+    gap: Annotated[float, typer.Option(help="Stop when the cost is proven within this share of the optimum.")] = 1e-3,
+    time_limit: Annotated[str, typer.Option(help="Stop the solver after this time.")] = "60 s",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Plan what to rent, buy, lease and build, by quarter, and write the report."""
+    from tapeout import study
+    from tapeout.report import files, plan_run
+
+    if not 0 < gap < 1:
+        raise InputError("--gap must lie between 0 and 1", given=gap)
+    folder = files.prepare_folder(out)
+    found = study.plan(scenario, gap=gap, time_limit=_seconds("--time-limit", time_limit), say=_say)
+    written = files.write_run(folder, plan_run.run(found, version=__version__, date=_today()))
+    _print(plan_run.summary_table(found), output)
+    _say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
+    if found.plan.status != "optimal":
+        raise LimitNotMetError(f"the solver stopped at a gap of {found.plan.gap:.2%}, above {gap:.2%}; raise --time-limit or --gap")
+
+
+@app.command()
+def price(
+    model: Annotated[str, typer.Argument(help="A model id, or the path of a config.json.")],
+    chips: Annotated[str, typer.Option(help="Chip ids, separated by commas; all of the catalogue by default.")] = "",
+    precision: Annotated[str, typer.Option(help="bf16, fp8, int8 or fp4.")] = "fp8",
+    isl: Annotated[int, typer.Option(min=1, help="Prompt tokens of a query.")] = 1024,
+    osl: Annotated[int, typer.Option(min=1, help="Answer tokens of a query.")] = 256,
+    ttft: Annotated[str, typer.Option(help="Limit on the mean time to the first token, such as 2s; 'none' for no limit.")] = "2s",
+    tpot: Annotated[str, typer.Option(help="Limit on the mean time per further token, such as 50ms; 'none' for no limit.")] = "50ms",
+    basis: Annotated[PriceBasis, typer.Option("--price", help="Rented on demand, reserved for a year, or owned.")] = PriceBasis.RENT,
+    date: Annotated[str, typer.Option(help="Date of the prices (ISO); today by default.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Rank chips by the cost of a model's tokens inside the latency limits."""
+    from tapeout.hardware import catalog
+    from tapeout.performance.best import Demand
+    from tapeout.report import price_view
+    from tapeout.report.tables import dump_json
+    from tapeout.sourcing.quotes import Basis, quotes
+    from tapeout.workload.catalog import model as find_model
+
+    wanted = [catalog.chip(name.strip()) for name in chips.split(",") if name.strip()] or list(catalog.chips().values())
+    demand = Demand(
+        model=find_model(model), precision=precision, prompt=isl, output=osl, ttft=_limit("--ttft", ttft), tpot=_limit("--tpot", tpot)
+    )
+    day = _date(date) if date else _today()
+    found = quotes(demand, wanted, Basis(basis), day)
+    title = f"{demand.model.name} at {precision}, {isl} tokens in, {osl} out, TTFT {ttft}, TPOT {tpot}: {basis} prices of {day}"
+    note = "$/Mtok out charges the whole query to its output tokens; p5 to p95 from price spread and prediction band."
+    ranked, refused = price_view.price_table(title, found, note), price_view.refusal_table(found)
+    if output is Output.JSON:
+        typer.echo(dump_json(price_view.price_rows(found)), nl=False)
+    else:
+        _print(ranked, output)
+        if refused.rows and output is Output.TABLE:
+            _print(refused, output)
+    if not ranked.rows:
+        raise LimitNotMetError("no chip serves the model inside the limits")
+
+
+@app.command()
+def predict(
+    cases: Annotated[Path, typer.Argument(help="Cases as CSV.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The CSV file to write.")],
+) -> None:
+    """Predict TTFT, TPOT and tokens/s per chip for a table of cases, with 80 % bands."""
+    from tapeout.report import case_files
+
+    failed, total = case_files.predict_file(cases, out)
+    _say(f"{total - failed} of {total} cases answered, written to {out}")
+    if failed:
+        raise LimitNotMetError(f"{failed} of {total} cases have no answer; their status says why")
+
+
+@app.command()
+def catalog(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    identifier: Annotated[str, typer.Argument(metavar="[ID]", help="One entry, with every number's source.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List chips, models, prices and sources, or all about one of them."""
+    from tapeout.report.catalog_view import KINDS
+
+    _print(KINDS[kind](identifier or None), output)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from tapeout.report.tables import dump_json
+    from tapeout.scenario.schema import export_schema
+
+    typer.echo(dump_json(export_schema()), nl=False)
+
+
+def _print(table: Table, output: Output) -> None:
+    from tapeout.report.tables import to_csv, to_json
+
+    if output is Output.JSON:
+        typer.echo(to_json(table), nl=False)
+    elif output is Output.CSV:
+        typer.echo(to_csv(table), nl=False)
+    else:
+        from rich.console import Console
+
+        from tapeout.report.terminal import to_rich
+
+        # A pipe has no width of its own; a narrow guess would fold the columns of a file.
+        Console(width=None if sys.stdout.isatty() else 200).print(to_rich(table))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _today() -> str:
+    return datetime.date.today().isoformat()
+
+
+def _date(text: str) -> str:
+    try:
+        return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise InputError("--date is not a date", given=text, allowed="an ISO date such as 2026-11-24") from None
+
+
+def _limit(option: str, text: str) -> float | None:
+    return None if text.strip().lower() == "none" else _seconds(option, text)
+
+
+def _seconds(option: str, text: str) -> float:
+    from tapeout.units import Unit, parse
+
+    try:
+        value = parse(text, Unit("s"))
+    except InputError as error:
+        raise InputError(f"{option}: {error.what}", given=text, allowed="a time such as 2s or 50ms") from None
+    if value <= 0:
+        raise InputError(f"{option} must be positive", given=text)
+    return value
+
+
+def _usage(error: typer.TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "tapeout"
+    _say(f"{path}: {error.format_message()}")
+    _say(f"try '{path} --help'")
+
+
+def main() -> None:
+    """Run the program; every understood error becomes one message on standard error and its exit code."""
+    try:
+        code = app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        _usage(error)
+        code = 2
+    except TapeoutError as error:
+        _say(f"tapeout: {error}")
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("tapeout: stopped")
+        code = CancelledError.exit_code
+    except BrokenPipeError:
+        # The reader of the pipe has gone; what was asked for is no longer wanted.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How fast one step is. In: a `Chip`, an `Architecture`, a deployment and steps; out: seconds, the binding resource and a band."""

@@ -1,0 +1,244 @@
+"""From (chip, model, precision, lengths, deployment, concurrency) to TTFT, TPOT and tokens/s per chip, for many cases at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapeout.hardware.chip import Chip
+from tapeout.performance.deployment import Capacity, Deployment, capacity, deployments
+from tapeout.performance.rates import Rates, rates
+from tapeout.performance.steady import Steady, closed_loop, saturated
+from tapeout.performance.step import BINDING, Layout, layout
+from tapeout.units import Dimensionless, Seconds, TokensPerSecond, Unit
+from tapeout.workload.architecture import Architecture
+from tapeout.workload.numerics import Numerics, numerics
+from tapeout.workload.operators import Sharding
+from tapeout.workload.shapes import Shapes, concatenated
+
+Array = NDArray[np.float64]
+BAND_80 = 1.2816
+"""Standard deviations that an 80 % band reaches to each side."""
+CHUNK = 2048
+"""Candidates evaluated at once: large enough to amortise the calls, small enough that the arrays stay in the cache."""
+
+
+class Kind(StrEnum):
+    """A closed loop at a concurrency, or saturation."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One question. `concurrency` is the total over all `chips`; `deployment` None lets the best that fits be chosen."""
+
+    kind: Kind
+    chip: Chip
+    chips: int
+    model: Architecture
+    precision: str
+    prompt: Annotated[float, Unit("token")]
+    output: Annotated[float, Unit("token")]
+    concurrency: Dimensionless | None = None
+    deployment: Deployment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A time with its 80 % band."""
+
+    value: Seconds
+    low: Seconds
+    high: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateBand:
+    """A token rate with its 80 % band."""
+
+    value: TokensPerSecond
+    low: TokensPerSecond
+    high: TokensPerSecond
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """An answer; `decoding` is the number of sequences decoding in one rank, `prefill_share` the share of chip time spent on prompts."""
+
+    deployment: Deployment
+    ttft: Band
+    tpot: Band
+    output_rate_per_chip: RateBand
+    binding: str
+    decoding: Dimensionless
+    prefill_share: Dimensionless
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a case has no answer: `status` is `does not fit` or `bad value: ...`, `detail` says by how much or what would work."""
+
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    case: int
+    deployment: Deployment
+
+
+def predict(cases: Sequence[Case]) -> list[Prediction | Refusal]:
+    """The prediction or refusal of each case, in order."""
+    answers: list[Prediction | Refusal | None] = [None] * len(cases)
+    candidates: list[_Candidate] = []
+    options: dict[tuple[str, str, int], list[Deployment]] = {}
+    for index, case in enumerate(cases):
+        refusal = _refusal(case)
+        if refusal is not None:
+            answers[index] = refusal
+            continue
+        if case.deployment is not None:
+            found = [case.deployment]
+        else:
+            key = (case.model.name, case.chip.id, case.chips)
+            found = options[key] if key in options else options.setdefault(key, deployments(case.model, case.chip, case.chips))
+        candidates += [_Candidate(case=index, deployment=deployment) for deployment in found]
+        if not found:
+            answers[index] = Refusal(
+                status="bad value: chips", detail=f"no deployment of {case.model.name} on {case.chips} chips divides its heads"
+            )
+    if candidates:
+        tables = _tables(cases)
+        for start in range(0, len(candidates), CHUNK):
+            _answer(cases, candidates[start : start + CHUNK], tables, answers)
+    return [answer for answer in answers if answer is not None]
+
+
+def _refusal(case: Case) -> Refusal | None:
+    if case.deployment is not None:
+        reason = case.deployment.refusal(case.model, case.chip, case.chips)
+        if reason:
+            return Refusal(status=f"bad value: {reason}", detail=reason)
+    if case.prompt + case.output > case.model.max_context:
+        reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {case.model.max_context}"
+        return Refusal(status=f"bad value: {reason}", detail=reason)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tables:
+    """Shapes of the distinct models and rates of the distinct (chip, numerics) pairs, with where each case finds its own."""
+
+    shapes: Shapes
+    rates: Rates
+    first_row: list[int]
+    row_count: list[int]
+    pair: list[int]
+    numerics: list[Numerics]
+
+
+def _tables(cases: Sequence[Case]) -> _Tables:
+    models = {id(case.model): case.model for case in cases}
+    counts = {key: len(model.groups) for key, model in models.items()}
+    starts = dict(zip(counts, np.cumsum([0, *counts.values()])[:-1].tolist(), strict=True))
+    found = {(id(case.model), case.precision): case for case in cases}
+    by_precision = {key: numerics(case.model, case.precision) for key, case in found.items()}
+    keys = [(id(case.chip), id(case.model), case.precision) for case in cases]
+    pairs = {key: (case.chip, by_precision[key[1:]]) for key, case in zip(keys, cases, strict=True)}
+    order = {key: index for index, key in enumerate(pairs)}
+    return _Tables(
+        shapes=concatenated(list(models.values())),
+        rates=rates(list(pairs.values())),
+        first_row=[starts[id(case.model)] for case in cases],
+        row_count=[counts[id(case.model)] for case in cases],
+        pair=[order[key] for key in keys],
+        numerics=[by_precision[key[1:]] for key in keys],
+    )
+
+
+def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, answers: list[Prediction | Refusal | None]) -> None:
+    index = [candidate.case for candidate in chunk]
+    of = [cases[position] for position in index]
+    found = [tables.numerics[position] for position in index]
+    prompt = np.array([case.prompt for case in of], dtype=float)
+    output = np.array([case.output for case in of], dtype=float)
+    arranged = _layout(chunk, tables)
+    room = capacity(arranged, found, prompt, output)
+    online = np.array([case.kind is Kind.ONLINE for case in of])
+    ranks = np.array([case.chips / (c.deployment.tensor * c.deployment.pipeline) for case, c in zip(of, chunk, strict=True)])
+    users = np.array([case.concurrency or math.inf for case in of]) / ranks
+    places = np.minimum(np.maximum(room.sequences, 1.0), arranged.rates.most_sequences)
+    steady = _choose(
+        online, closed_loop(arranged, prompt, output, np.where(online, users, 1.0), places), saturated(arranged, prompt, output, places)
+    )
+    per_chip = steady.output_rate / (arranged.sharding.tensor * arranged.sharding.pipeline)
+    best: dict[int, int] = {}
+    for position, case_index in enumerate(index):
+        if room.fits[position] and (case_index not in best or per_chip[position] > per_chip[best[case_index]]):
+            best[case_index] = position
+        elif case_index not in best and not isinstance(answers[case_index], Prediction):
+            answers[case_index] = _shortfall(room, position, chunk[position].deployment)
+    for case_index, position in best.items():
+        earlier = answers[case_index]
+        if not (isinstance(earlier, Prediction) and earlier.output_rate_per_chip.value >= per_chip[position]):
+            answers[case_index] = _prediction(steady, per_chip, arranged.rates, position, chunk[position].deployment)
+
+
+def _layout(chunk: list[_Candidate], tables: _Tables) -> Layout:
+    counts = np.array([tables.row_count[candidate.case] for candidate in chunk])
+    first = np.array([tables.first_row[candidate.case] for candidate in chunk])
+    starts = np.cumsum(counts) - counts
+    rows = np.repeat(first - starts, counts) + np.arange(counts.sum())
+    sharding = Sharding(
+        tensor=np.array([candidate.deployment.tensor for candidate in chunk], dtype=float),
+        pipeline=np.array([candidate.deployment.pipeline for candidate in chunk], dtype=float),
+        expert=np.array([candidate.deployment.expert for candidate in chunk], dtype=float),
+    )
+    pairs = np.array([tables.pair[candidate.case] for candidate in chunk])
+    return layout(tables.shapes.take(rows), counts, sharding, tables.rates.take(pairs))
+
+
+def _choose(online: NDArray[np.bool_], first: Steady, second: Steady) -> Steady:
+    return Steady(
+        ttft=np.where(online, first.ttft, second.ttft),
+        tpot=np.where(online, first.tpot, second.tpot),
+        output_rate=np.where(online, first.output_rate, second.output_rate),
+        decoding=np.where(online, first.decoding, second.decoding),
+        prefill_share=np.where(online, first.prefill_share, second.prefill_share),
+        shares=np.where(online, first.shares, second.shares),
+    )
+
+
+def _shortfall(room: Capacity, position: int, deployment: Deployment) -> Refusal:
+    weights, free = room.weights[position] / 1e9, room.free[position] / 1e9
+    detail = (
+        f"weights take {weights:.1f} GB a chip at tp {deployment.tensor}, pp {deployment.pipeline}; {free:.1f} GB left for the KV cache"
+    )
+    return Refusal(status="does not fit", detail=detail)
+
+
+def _prediction(steady: Steady, per_chip: Array, rates: Rates, position: int, deployment: Deployment) -> Prediction:
+    def ends(value: float, spread: Array) -> tuple[float, float]:
+        factor = math.exp(BAND_80 * float(spread[position]))
+        return value / factor, value * factor
+
+    ttft, tpot, rate = float(steady.ttft[position]), float(steady.tpot[position]), float(per_chip[position])
+    ttft_ends, tpot_ends, rate_ends = ends(ttft, rates.ttft_spread), ends(tpot, rates.tpot_spread), ends(rate, rates.rate_spread)
+    return Prediction(
+        deployment=deployment,
+        ttft=Band(value=ttft, low=ttft_ends[0], high=ttft_ends[1]),
+        tpot=Band(value=tpot, low=tpot_ends[0], high=tpot_ends[1]),
+        output_rate_per_chip=RateBand(value=rate, low=rate_ends[0], high=rate_ends[1]),
+        binding=BINDING[int(np.argmax(steady.shares[:, position]))],
+        decoding=float(steady.decoding[position]),
+        prefill_share=float(steady.prefill_share[position]),
+    )

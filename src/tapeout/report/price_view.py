@@ -1,0 +1,81 @@
+"""Quotes as a ranked table: the chips that serve, cheapest output token first, then those that do not, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tapeout.report.numbers import NumberStyle
+from tapeout.report.tables import Column, Table
+from tapeout.sourcing.quotes import NoQuote, Quote
+
+USD_PER_MTOKEN = NumberStyle(prefix="$", digits=3)
+COLUMNS = (
+    Column(key="chip", heading="Chip"),
+    Column(key="deployment", heading="Best deployment"),
+    Column(key="tokens_per_s_per_chip", heading="Tokens/s per chip", style=NumberStyle(digits=3)),
+    Column(key="ttft_ms", heading="TTFT ms", style=NumberStyle(digits=3)),
+    Column(key="tpot_ms", heading="TPOT ms", style=NumberStyle(digits=3)),
+    Column(key="binding", heading="Bound by"),
+    Column(key="usd_per_chip_hour", heading="$/chip-hour", style=USD_PER_MTOKEN),
+    Column(key="usd_per_million_output_tokens.p50", heading="$/Mtok out", style=USD_PER_MTOKEN),
+    Column(key="usd_per_million_output_tokens.p5", heading="p5", style=USD_PER_MTOKEN),
+    Column(key="usd_per_million_output_tokens.p95", heading="p95", style=USD_PER_MTOKEN),
+    Column(key="usd_per_million_blended_tokens", heading="blended", style=USD_PER_MTOKEN),
+    Column(key="price_grade", heading="Price grade", tag=True),
+)
+
+
+def price_rows(quotes: Sequence[Quote | NoQuote]) -> list[dict[str, Any]]:
+    """One row a chip, with every number unrounded; a chip without a quote has a status that says why."""
+    return [_quoted(quote) if isinstance(quote, Quote) else _unquoted(quote) for quote in quotes]
+
+
+def price_table(title: str, quotes: Sequence[Quote | NoQuote], note: str) -> Table:
+    """The chips with a quote, ranked."""
+    return Table(id="price", title=title, columns=COLUMNS, rows=[row for row in price_rows(quotes) if row["status"] == "ok"], note=note)
+
+
+def refusal_table(quotes: Sequence[Quote | NoQuote]) -> Table:
+    """The chips without a quote, and why."""
+    columns = (Column(key="chip", heading="Chip"), Column(key="status", heading="Why not"))
+    return Table(id="not-served", title="No quote", columns=columns, rows=[row for row in price_rows(quotes) if row["status"] != "ok"])
+
+
+def _quoted(quote: Quote) -> dict[str, Any]:
+    serving, found = quote.serving, quote.serving.prediction
+    deployment = found.deployment
+    rate = found.output_rate_per_chip
+    return {
+        "chip": serving.chip.id,
+        "status": "ok",
+        "chips": serving.chips,
+        "tp": deployment.tensor,
+        "pp": deployment.pipeline,
+        "ep": deployment.expert,
+        "dp": deployment.data,
+        "deployment": deployment.label,
+        "concurrency": serving.users,
+        "tokens_per_s_per_chip": rate.value,
+        "tokens_per_s_per_chip_low": rate.low,
+        "tokens_per_s_per_chip_high": rate.high,
+        "ttft_ms": found.ttft.value * 1e3,
+        "tpot_ms": found.tpot.value * 1e3,
+        "binding": found.binding,
+        "usd_per_chip_hour": quote.hour.value,
+        "usd_per_million_output_tokens": {
+            "p5": quote.output_token_p5 * 1e6,
+            "p50": quote.output_token * 1e6,
+            "p95": quote.output_token_p95 * 1e6,
+        },
+        "usd_per_million_input_tokens": quote.input_token * 1e6,
+        "usd_per_million_blended_tokens": quote.blended_token * 1e6,
+        "usd_per_query": quote.query,
+        "price_rule": quote.hour.rule,
+        "price_grade": quote.hour.grade,
+        "price_sources": list(quote.hour.sources),
+    }
+
+
+def _unquoted(quote: NoQuote) -> dict[str, Any]:
+    return {"chip": quote.chip.id, "status": quote.reason}

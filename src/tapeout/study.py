@@ -1,0 +1,134 @@
+"""One scenario through the whole flow; reads top to bottom.
+
+    scenario -> chips -> how each serves each model -> what each contract costs -> the plan -> an independent check
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapeout.hardware.chip import Chip
+from tapeout.performance.best import Demand, NotServed, Serving, best_servings
+from tapeout.scenario.document import Document, read_document
+from tapeout.scenario.hardware import Chips, chips_of
+from tapeout.scenario.offers import offers
+from tapeout.scenario.reader import scenario_of
+from tapeout.scenario.references import architecture
+from tapeout.scenario.schema import Scenario, ServedModel
+from tapeout.scenario.supply_side import programmes, sites
+from tapeout.sourcing import plan as planning
+from tapeout.sourcing.certificate import Certificate, certify
+from tapeout.sourcing.problem import Plan, Problem
+from tapeout.units import QUARTER, Dimensionless, Seconds
+
+Array = NDArray[np.float64]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStudy:
+    """Everything between the scenario and its plan; `servings` is by (chip name, model name)."""
+
+    document: Document
+    scenario: Scenario
+    chips: Chips
+    demands: dict[str, Demand]
+    servings: dict[tuple[str, str], Serving | NotServed]
+    problem: Problem
+    plan: Plan
+    certificate: Certificate
+
+
+def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> PlanStudy:
+    """The plan of the scenario in the file at `path`, proven within `gap` of the optimum or the best found in `time_limit`.
+
+    Raises InputError for a bad scenario, InfeasibleError naming the constraints in conflict where there is no plan.
+    """
+    document = read_document(path)
+    scenario = scenario_of(document)
+    chips = chips_of(scenario)
+    demands = {name: demand(document, model) for name, model in scenario.models.items()}
+    say(f"{scenario.title}: {len(scenario.models)} models, {len(scenario.contracts)} contracts, {scenario.quarters} quarters")
+    servings = serve(scenario, chips, demands)
+    problem = to_problem(scenario, chips, servings)
+    say(f"solving: {len(problem.offers)} offers, {len(problem.sites)} sites, {len(problem.programmes)} programmes")
+    found = planning.solve(problem, gap=gap, time_limit=time_limit, progress=say)
+    say(f"cost {found.cost / 1e9:.3f} billion USD, proven within {found.gap:.3%}; checking it by re-simulation")
+    certificate = certify(found)
+    certificate.check()
+    return PlanStudy(
+        document=document,
+        scenario=scenario,
+        chips=chips,
+        demands=demands,
+        servings=servings,
+        problem=problem,
+        plan=found,
+        certificate=certificate,
+    )
+
+
+def demand(document: Document, model: ServedModel) -> Demand:
+    """What one query to a served model is, with its latency limits; the precision is the one liked best."""
+    return Demand(
+        model=architecture(document, model),
+        precision=model.precision[0],
+        prompt=model.prompt.value,
+        output=model.answer.value,
+        ttft=model.time_to_first_token,
+        tpot=model.time_per_output_token,
+    )
+
+
+def serve(scenario: Scenario, chips: Chips, demands: dict[str, Demand]) -> dict[tuple[str, str], Serving | NotServed]:
+    """How each chip serves each model best, by (chip name, model name); each chip in the first precision that it computes."""
+    found: dict[tuple[str, str], Serving | NotServed] = {}
+    for name, wanted in demands.items():
+        liked = scenario.models[name].precision
+        for precision in liked:
+            group = {label: chip for label, chip in chips.by_name.items() if _precision(chip, liked) == precision}
+            at = Demand(
+                model=wanted.model, precision=precision, prompt=wanted.prompt, output=wanted.output, ttft=wanted.ttft, tpot=wanted.tpot
+            )
+            found |= {(label, name): serving for label, serving in zip(group, best_servings(at, list(group.values())), strict=True)}
+    return found
+
+
+def _precision(chip: Chip, liked: tuple[str, ...]) -> str:
+    """The first precision of `liked` that the chip computes, else the last, whose weights it unpacks."""
+    return next((precision for precision in liked if precision in chip.peak), liked[-1])
+
+
+def to_problem(scenario: Scenario, chips: Chips, servings: dict[tuple[str, str], Serving | NotServed]) -> Problem:
+    """What the plan decides over: demand by quarter, offers with the throughput that `servings` give them, sites, programmes."""
+    models = scenario.models.values()
+    mean = np.array([model.demand.over(scenario.start, scenario.quarters) for model in models])
+    peak = np.array([model.peak_to_mean.value for model in models])
+    throughput = {
+        label: np.array([_queries_per_second(servings[label, name], model) for name, model in scenario.models.items()])
+        for label in chips.by_name
+    }
+    share_from = scenario.finance.share_from
+    return Problem(
+        quarters=scenario.quarter_labels,
+        models=tuple(scenario.models),
+        demand=mean * peak[:, None],
+        volume=mean * QUARTER,
+        unmet_penalty=np.array([model.unmet_penalty.value for model in models]),
+        offers=offers(scenario, chips, throughput),
+        sites=sites(scenario),
+        programmes=programmes(scenario),
+        budget=scenario.finance.budget.over(scenario.start, scenario.quarters),
+        discount=scenario.finance.discount.value,
+        largest_share=scenario.finance.largest_supplier_share,
+        share_from=0 if share_from is None else max(0, share_from - scenario.start),
+    )
+
+
+def _queries_per_second(serving: Serving | NotServed, model: ServedModel) -> float:
+    return serving.prediction.output_rate_per_chip.value / model.answer.value if isinstance(serving, Serving) else 0.0
