@@ -39,7 +39,7 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A document that facts were read from; `read` is the ISO date of reading."""
+    """A document that facts were read from; `read` is the ISO date of reading, or `recalled` for figures quoted from memory."""
 
     id: str
     title: str
@@ -48,6 +48,7 @@ class Source:
     address: str
     read: str
     licence: str = "facts only"
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """One scenario through the whole flow; reads top to bottom.
 
-    scenario -> chips -> how each serves each model -> what each contract costs -> the plan -> an independent check
+scenario -> chips -> how each serves each model -> what each contract costs -> the plan -> an independent check -> worth of a chip
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ from tapeout.scenario.supply_side import programmes, sites
 from tapeout.sourcing import plan as planning
 from tapeout.sourcing.certificate import Certificate, certify
 from tapeout.sourcing.problem import Plan, Problem
-from tapeout.units import QUARTER, Dimensionless, Seconds
+from tapeout.sourcing.worth import ProgrammeWorth, programme_worths
+from tapeout.units import QUARTER, Dimensionless, Seconds, Unit, show
 
 Array = NDArray[np.float64]
 Say = Callable[[str], None]
+
+USD = Unit("USD")
+PROGRESS_EVERY: Seconds = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class PlanStudy:
     problem: Problem
     plan: Plan
     certificate: Certificate
+    worths: tuple[ProgrammeWorth, ...]
 
 
 def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> PlanStudy:
@@ -57,10 +62,11 @@ def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> Pl
     servings = serve(scenario, chips, demands)
     problem = to_problem(scenario, chips, servings)
     say(f"solving: {len(problem.offers)} offers, {len(problem.sites)} sites, {len(problem.programmes)} programmes")
-    found = planning.solve(problem, gap=gap, time_limit=time_limit, progress=say)
-    say(f"cost {found.cost / 1e9:.3f} billion USD, proven within {found.gap:.3%}; checking it by re-simulation")
+    found = planning.solve(problem, gap=gap, time_limit=time_limit, progress=_progress(say))
+    say(f"cost {show(found.cost, USD)}, proven within {found.gap:.3%}; checking it by re-simulation")
     certificate = certify(found)
     certificate.check()
+    worths = programme_worths(problem, gap=gap, time_limit=time_limit, say=say)
     return PlanStudy(
         document=document,
         scenario=scenario,
@@ -70,7 +76,21 @@ def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> Pl
         problem=problem,
         plan=found,
         certificate=certificate,
+        worths=worths,
     )
+
+
+def _progress(say: Say) -> Callable[[planning.Progress], None]:
+    """What the solver has reached, said every few seconds."""
+    said = 0.0
+
+    def watch(reached: planning.Progress) -> None:
+        nonlocal said
+        if reached.elapsed - said >= PROGRESS_EVERY:
+            said = reached.elapsed
+            say(f"  {reached.elapsed:.0f} s: cost {show(reached.cost, USD, 4)}, bound {show(reached.bound, USD, 4)}")
+
+    return watch
 
 
 def demand(document: Document, model: ServedModel) -> Demand:

@@ -15,7 +15,15 @@ from tapeout.workload.architecture import Architecture
 def case(hopper: Chip, dense: Architecture) -> Case:
     deployment = Deployment(tensor=1)
     return Case(
-        kind=Kind.ONLINE, chip=hopper, chips=1, model=dense, precision="bf16", prompt=1024, output=256, concurrency=16.0, deployment=deployment
+        kind=Kind.ONLINE,
+        chip=hopper,
+        chips=1,
+        model=dense,
+        precision="bf16",
+        prompt=1024,
+        output=256,
+        concurrency=16.0,
+        deployment=deployment,
     )
 
 

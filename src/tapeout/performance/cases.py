@@ -171,4 +171,3 @@ def _answer(found: Prediction | Refusal) -> dict[str, str]:
         for suffix, value in zip(("", "_low", "_high"), values, strict=True)
     }
     return {"status": "ok"} | cells | {"binding": found.binding, "detail": found.deployment.label}
-

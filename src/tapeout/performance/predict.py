@@ -29,6 +29,10 @@ CHUNK = 2048
 """Candidates evaluated at once: large enough to amortise the calls, small enough that the arrays stay in the cache."""
 
 
+SHORTEST_LIMIT = 4096
+"""Tokens that stacks serve with rotary positions whatever shorter context the model was trained on, as published tables do."""
+
+
 class Kind(StrEnum):
     """A closed loop at a concurrency, or saturation."""
 
@@ -123,13 +127,19 @@ def predict(cases: Sequence[Case]) -> list[Prediction | Refusal]:
     return [answer for answer in answers if answer is not None]
 
 
+def longest_sequence(model: Architecture) -> int:
+    """Tokens of the longest sequence served: the model's context, a hard limit where it learned a vector for each position."""
+    return model.max_context if model.learned_positions else max(model.max_context, SHORTEST_LIMIT)
+
+
 def _refusal(case: Case) -> Refusal | None:
     if case.deployment is not None:
         reason = case.deployment.refusal(case.model, case.chip, case.chips)
         if reason:
             return Refusal(status=f"bad value: {reason}", detail=reason)
-    if case.prompt + case.output > case.model.max_context:
-        reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {case.model.max_context}"
+    limit = longest_sequence(case.model)
+    if case.prompt + case.output > limit:
+        reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {limit}"
         return Refusal(status=f"bad value: {reason}", detail=reason)
     return None
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tapeout.cost.prices import quotes, quotes_of
+from tapeout.errors import UnsupportedModelError
 from tapeout.hardware.catalog import chip, chips
 from tapeout.provenance import Sourced, facts_within, source, sources
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.tables import Column, Table
 from tapeout.units import Unit, show
-from tapeout.workload.catalog import listing, model, model_facts
+from tapeout.workload.catalog import model, model_facts, model_ids
 from tapeout.workload.size import active_parameters, parameters
 
 FACT_COLUMNS = (
@@ -88,22 +89,19 @@ def models_table() -> Table:
         Column(key="max_context", heading="Context", style=NumberStyle(digits=1)),
         Column(key="status", heading="Status"),
     )
-    rows = []
-    for name, found in listing():
-        if isinstance(found, str):
-            rows.append({"model": name, "status": found})
-        else:
-            rows.append(
-                {
-                    "model": name,
-                    "parameters": float(parameters(found)),
-                    "active_parameters": float(active_parameters(found)),
-                    "layers": found.layers,
-                    "max_context": found.max_context,
-                    "status": "ok",
-                }
-            )
+    rows = [_model_row(name) for name in model_ids()]
     return Table(id="models", title="Models", columns=columns, rows=rows)
+
+
+def _model_row(name: str) -> dict[str, Any]:
+    try:
+        found = model(name)
+    except UnsupportedModelError as error:
+        return {"model": name, "status": error.what}
+    return {
+        "model": name, "parameters": float(parameters(found)), "active_parameters": float(active_parameters(found)), "layers": found.layers,
+        "max_context": found.max_context, "status": "ok",
+    }  # fmt: skip
 
 
 def model_table(identifier: str) -> Table:
@@ -147,7 +145,7 @@ def prices_table(chip_id: str | None) -> Table:
 def sources_table(identifier: str | None) -> Table:
     """All sources, or one of them."""
     found = [source(identifier)] if identifier else list(sources().values())
-    keys = ("id", "title", "publisher", "date", "address", "read", "licence")
+    keys = ("id", "title", "publisher", "date", "address", "read", "licence", "note")
     rows = [{key: getattr(one, key) for key in keys} for one in found]
     return Table(id="sources", title="Sources", columns=tuple(Column(key=key, heading=key.capitalize()) for key in keys), rows=rows)
 

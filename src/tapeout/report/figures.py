@@ -20,6 +20,10 @@ Values = list[float | None]
 MOST_SERIES = 7
 
 
+LOG_SPAN = 20.0
+"""Ratio of the largest to the smallest value from which an axis of costs is logarithmic."""
+
+
 class Mark(StrEnum):
     """How the key of a series is drawn."""
 
@@ -67,14 +71,22 @@ def fleet_figure(table: Table) -> Figure:
 def spend_figure(table: Table) -> Figure:
     """Cash by quarter, stacked by category; `table` is wide, a column for each category."""
     return _stacked(
-        table, id="spend", title="Spend", caption="Cash of each quarter by category, US dollars, not discounted. Income is below zero.", style=USD
+        table,
+        id="spend",
+        title="Spend",
+        caption="Cash of each quarter by category, US dollars, not discounted. Income is below zero.",
+        style=USD,
     )
 
 
 def supplier_figure(table: Table, largest_share: float | None = None) -> Figure:
     """Suppliers' shares of the fleet's throughput by quarter; `table` is wide; `largest_share` draws the agreed ceiling."""
     figure = _stacked(
-        table, id="suppliers", title="Dependence on suppliers", caption="Share of the fleet's throughput by supplier of the chip.", style=PERCENT
+        table,
+        id="suppliers",
+        title="Dependence on suppliers",
+        caption="Share of the fleet's throughput by supplier of the chip.",
+        style=PERCENT,
     )
     figure.option["yAxis"]["max"] = 1
     if largest_share is None or largest_share >= 1:
@@ -113,7 +125,10 @@ def cost_per_query_figure(table: Table, blended_key: str = "blended", reference:
         line, key = _reference(reference, reference_text or CENTS.show(reference), len(table.rows))
         series.append(line)
         keys.append(key)
-    caption = "US cents per query served, all cash of the quarter over its queries."
+    spanned = [value for key in (column.key for column in table.columns[1:]) for value in _values(table, key) if value and value > 0]
+    if spanned and max(spanned) > LOG_SPAN * min(spanned):
+        option["yAxis"] |= {"type": "log"}
+    caption = "US cents per query served: rent, energy and upkeep as paid, capital spread over the quarters that it serves."
     return Figure(id="cost-per-query", title="Cost of a query", caption=caption, option=option, keys=tuple(keys), table=table, style=CENTS)
 
 

@@ -97,7 +97,9 @@ def write_text(path: Path, text: str) -> Path:
 
 def inputs_record(run: Run) -> dict[str, Any]:
     """What `inputs.json` says: version, date, and name, size and SHA-256 of every file that the run read."""
-    files: list[Row] = [{"name": item.name, "bytes": len(item.content), "sha256": item.sha256, "frozen": item.frozen} for item in run.inputs]
+    files: list[Row] = [
+        {"name": item.name, "bytes": len(item.content), "sha256": item.sha256, "frozen": item.frozen} for item in run.inputs
+    ]
     return {"tapeout": run.version, "date": run.date, "files": files}
 
 

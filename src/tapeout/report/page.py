@@ -66,17 +66,21 @@ def render(page: Page) -> str:
     Figure, table and section ids must be unique in a page, since they are its anchors.
     """
     scripts = (echarts_source(), (TEMPLATES / "page.js").read_text(encoding="utf-8"))
-    return _environment().get_template("page.html").render(
-        page=page,
-        policy=_policy(scripts),
-        library=Markup(scripts[0]),
-        script=Markup(scripts[1]),
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        light=LIGHT,
-        dark=DARK,
-        figures=_script_json([_figure_data(figure) for section in page.sections for figure in section.figures]),
-        steps=_script_json(COMPACT_STEPS),
-        open_rows=OPEN_ROWS,
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            page=page,
+            policy=_policy(scripts),
+            library=Markup(scripts[0]),
+            script=Markup(scripts[1]),
+            style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+            light=LIGHT,
+            dark=DARK,
+            figures=_script_json([_figure_data(figure) for section in page.sections for figure in section.figures]),
+            steps=_script_json(COMPACT_STEPS),
+            open_rows=OPEN_ROWS,
+        )
     )
 
 

@@ -30,19 +30,20 @@ SHOWN = 3
 def explain(problem: Problem, time_limit: Seconds) -> InfeasibleError:
     """The error for a problem that has no plan; raises CancelledError where the user stops the search for its cause."""
     names = list(build(problem).program.blocks)
-    alone = {name: _mend(problem, [name], time_limit / len(names)) for name in names}
-    mends = {name: mend for name, mend in alone.items() if mend is not None}
-    if mends:
-        conflict, hint = list(mends), "it would take " + ", or ".join(mends.values())
-    else:
-        together = _mend(problem, names, time_limit)
-        conflict, hint = names, f"no single constraint is to blame; it would take {together}" if together else None
+    mends: dict[str, str] = {}
+    for name in names:
+        mends |= _mends(problem, [name], time_limit / len(names))
+    hint: str | None = "it would take " + ", or ".join(mends.values())
+    if not mends:
+        mends = _mends(problem, names, time_limit)
+        hint = "no single constraint is to blame; it would take " + " and ".join(mends.values()) if mends else None
+    conflict = list(mends) or names
     text = f"no plan can meet {' and '.join(conflict)}" + (" together" if len(conflict) > 1 else "")
     return InfeasibleError(text, hint=hint)
 
 
-def _mend(problem: Problem, names: list[str], time_limit: Seconds) -> str | None:
-    """The least relaxation of these constraints that lets a plan exist, in words, or None where none does."""
+def _mends(problem: Problem, names: list[str], time_limit: Seconds) -> dict[str, str]:
+    """The least relaxation of these constraints that lets a plan exist, in words by constraint; empty where none does."""
     program = build(problem).program
     program.drop_costs()
     slacks: list[tuple[RowBlock, Index]] = []
@@ -54,8 +55,8 @@ def _mend(problem: Problem, names: list[str], time_limit: Seconds) -> str | None
     if found.outcome is Outcome.CANCELLED:
         raise CancelledError("stopped while looking for the constraints in conflict")
     if found.values is None:
-        return None
-    return " and ".join(words for block, slack in slacks if (words := _words(block, found.values[slack])))
+        return {}
+    return {block.name: words for block, slack in slacks if (words := _words(block, found.values[slack]))}
 
 
 def _words(block: RowBlock, slack: Array) -> str:

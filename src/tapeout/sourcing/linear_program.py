@@ -41,6 +41,7 @@ class LinearProgram:
 
     def __init__(self) -> None:
         self.columns = self.row_count = 0
+        self.constant: Annotated[float, Unit("1")] = 0.0
         self.blocks: dict[str, RowBlock] = {}
         self._bounds: list[tuple[Array, Array, NDArray[np.bool_]]] = []
         self._limits: list[tuple[Array, Array]] = []
@@ -87,6 +88,7 @@ class LinearProgram:
     def drop_costs(self) -> None:
         """Forget the objective."""
         self._costs.clear()
+        self.constant = 0.0
 
     def soften(self, block: RowBlock) -> Index:
         """Give each row of a block a slack that mends it, and return the slacks."""
@@ -108,7 +110,7 @@ class LinearProgram:
             np.add.at(cost, index, coefficient)
         model = highspy.HighsLp()
         model.num_col_, model.num_row_ = self.columns, self.row_count
-        model.col_cost_ = cost
+        model.col_cost_, model.offset_ = cost, self.constant
         model.col_lower_, model.col_upper_ = (np.concatenate([bounds[side] for bounds in self._bounds]) for side in (0, 1))
         model.row_lower_, model.row_upper_ = (np.concatenate(part) for part in zip(*self._limits, strict=True))
         model.a_matrix_.format_ = highspy.MatrixFormat.kColwise

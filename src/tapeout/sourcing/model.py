@@ -19,13 +19,12 @@ from tapeout.units import Usd
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A problem as a linear program. `offset` is the cost that no decision changes, in USD; the program's unit is `scale.money`."""
+    """A problem as a linear program; the unit of its objective is `scale.money`."""
 
     problem: Problem
     program: LinearProgram
     variables: Variables
     scale: Scales
-    offset: Usd
 
 
 def build(problem: Problem) -> Model:
@@ -48,13 +47,14 @@ def build(problem: Problem) -> Model:
     constraints.cash(program, variables, problem, scale)
     constraints.budget(program, variables, problem, scale)
     discounted_cost(program, variables, problem, scale)
-    return Model(problem=problem, program=program, variables=variables, scale=scale, offset=-initial_residual(problem))
+    return Model(problem=problem, program=program, variables=variables, scale=scale)
 
 
 def discounted_cost(program: LinearProgram, variables: Variables, problem: Problem, scale: Scales) -> None:
-    """The objective, but for the residual value of the initial chips, which no decision changes."""
+    """The objective: discounted cash and penalties, less what chips and sites are worth after the last quarter."""
     factors = discount_factors(problem)
     rates = np.where(np.isfinite(penalty_rates(problem)), penalty_rates(problem), 0.0)
+    program.constant = -initial_residual(problem) / scale.money
     program.add_cost(variables.cash, factors)
     program.add_cost(variables.unmet, factors * rates * scale.demand[:, None] / scale.money)
     for index, offer in enumerate(problem.offers):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,17 +48,16 @@ def solve(
         raise CancelledError("stopped before any plan was found")
     if found.values is None:
         raise LimitNotMetError(f"no plan found within {time_limit:g} s; raise the time limit, or decide over fewer quarters")
-    values = found.values
+    values, outcome = found.values, found.outcome
     if model.program.integers.size:
         polished = run(model.program, gap=gap, time_limit=time_limit, fixed=values)
         values = polished.values if polished.outcome is Outcome.OPTIMAL and polished.values is not None else values
-    bound = found.bound * model.scale.money + model.offset if math.isfinite(found.bound) else -math.inf
-    return _plan(model, values, bound, found.outcome)
+        outcome = Outcome.CANCELLED if polished.outcome is Outcome.CANCELLED else outcome
+    return _plan(model, values, found.bound * model.scale.money, outcome)
 
 
 def _progress(model: Model, sighting: Sighting) -> Progress:
-    money, offset = model.scale.money, model.offset
-    return Progress(elapsed=sighting.elapsed, cost=sighting.best * money + offset, bound=sighting.bound * money + offset)
+    return Progress(elapsed=sighting.elapsed, cost=sighting.best * model.scale.money, bound=sighting.bound * model.scale.money)
 
 
 def _plan(model: Model, values: Array, bound: Usd, outcome: Outcome) -> Plan:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
+import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,22 @@ from tapeout.sourcing.problem import Array
 from tapeout.units import Seconds, Unit
 
 TOLERANCE = 1e-9
+
+
+# highspy shares its locks among all solvers of a process and refuses a second run, so runs wait for each other here.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class _Quiet(highspy.Highs):
+    """HiGHS without its banner, which the constructor prints to stdout as soon as callbacks are enabled."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def enableCallbacks(self) -> None:  # noqa: N802, the name is HiGHS's
+        """Silence the solver, then enable its callbacks."""
+        self.silent()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 class Outcome(StrEnum):
@@ -61,8 +78,7 @@ def run(
     An interrupt from the keyboard stops the solver at its next check and gives the best point so far. Raises TapeoutError where
     HiGHS fails.
     """
-    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-    solver.silent()
+    solver: Any = _Quiet()
     solver.setOptionValue("mip_rel_gap", gap)
     solver.setOptionValue("time_limit", float(time_limit))
     solver.setOptionValue("primal_feasibility_tolerance", TOLERANCE)
@@ -82,33 +98,36 @@ def run(
 
 def _run(solver: Any, watch: Callable[[Sighting], None] | None) -> bool:
     """Run in a thread, so that the keyboard and `watch` are heard; True where the user stopped it."""
-    seen: list[Sighting] = []
-    begun, cancelled = time.monotonic(), False
+    seen: deque[Sighting] = deque(maxlen=1)
     if watch is not None:
-        solver.cbMipLogging += lambda event: seen.append(
-            Sighting(
-                elapsed=time.monotonic() - begun,
-                best=_finite(event.data_out.mip_primal_bound, math.inf),
-                bound=_finite(event.data_out.mip_dual_bound, -math.inf),
-            )
-        )
+        solver.cbMipInterrupt += lambda event: seen.append(_sighting(event.data_out))
     solver.HandleUserInterrupt = True
-    solver.startSolve()
-    done = False
-    while not done:
+    done = cancelled = False
+    with _ONE_AT_A_TIME:
+        solver.startSolve()
         try:
-            done, _ = solver.wait(0.1)
-            if watch is not None and seen:
-                watch(seen[-1])
-                seen.clear()
-        except KeyboardInterrupt:
-            cancelled = True
-            solver.cancelSolve()
+            while not done:
+                try:
+                    done, _ = solver.wait(0.1)
+                    if watch is not None and seen:
+                        watch(seen.pop())
+                except KeyboardInterrupt:
+                    cancelled = True
+                    solver.cancelSolve()
+        finally:
+            if not done:
+                solver.cancelSolve()
+                solver.wait()
     return cancelled
 
 
-def _finite(value: float, otherwise: float) -> float:
-    return value if abs(value) < highspy.kHighsInf else otherwise
+def _sighting(data: Any) -> Sighting:
+    best, bound = float(data.mip_primal_bound), float(data.mip_dual_bound)
+    return Sighting(
+        elapsed=float(data.running_time),
+        best=best if best < highspy.kHighsInf else math.inf,
+        bound=bound if bound > -highspy.kHighsInf else -math.inf,
+    )
 
 
 def _read(solver: Any, mixed: bool, cancelled: bool) -> Solution:

@@ -217,7 +217,7 @@ def mimo_v2(config: Configuration, name: str) -> Architecture:
 
 def step3(config: Configuration, name: str) -> Architecture:
     """Step 3.5 and 3.7 Flash: three of four layers with a window and more heads, a gate on each head, one shared expert."""
-    layers, experts = layer_count(config), config.whole(config.either("n_routed_experts", "moe_num_experts"))
+    layers, experts = layer_count(config), config.whole(config.either("n_routed_experts", "moe_num_experts", "num_experts"))
     heads, size = config.whole("num_attention_heads"), head_size(config)
     kv_key = config.either("num_key_value_heads", "num_attention_groups")
     full = Attention(

@@ -148,7 +148,7 @@ def attended(batch: Batch, window: Array) -> Array:
     12.0
     """
     first = np.minimum(np.maximum(window - batch.context, 0.0), batch.new_tokens)
-    growing = first * batch.context + first * (first + 1) / 2
+    growing: Array = first * batch.context + first * (first + 1) / 2
     return growing + (batch.new_tokens - first) * np.minimum(window, batch.context + batch.new_tokens)
 
 

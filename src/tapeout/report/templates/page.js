@@ -107,7 +107,9 @@
       for (const button of document.querySelectorAll(`#figure-${CSS.escape(figure.id)} .keys button`)) {
         button.addEventListener("click", () => {
           const name = button.dataset.series;
-          const shown = off.delete(name) || !off.add(name);
+          const shown = off.has(name);
+          if (shown) off.delete(name);
+          else off.add(name);
           button.setAttribute("aria-pressed", String(shown));
           charts.get(figure.id).dispatchAction({ type: shown ? "legendSelect" : "legendUnSelect", name });
         });

@@ -1,0 +1,119 @@
+"""The page of a plan: the question and its answer first, then charts, tables, assumptions, sources and the certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tapeout.report.figures import Figure
+from tapeout.report.files import Input
+from tapeout.report.numbers import CENTS, PERCENT, USD
+from tapeout.report.page import KeyFigure, Page, Section, render
+from tapeout.report.tables import Column, Table
+
+
+DUST = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which program read which files, and when; `date` is ISO and given by the caller."""
+
+    version: str
+    date: str
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """All that the page of a plan shows, ready to be set.
+
+    `summary` answers `question` in three to six sentences, the recommendation first. `assumptions`, `sources` and `certificate`
+    are the tables of `assumptions.py` and `certificate_table`.
+    """
+
+    title: str
+    question: str
+    summary: tuple[str, ...]
+    key_figures: tuple[KeyFigure, ...]
+    figures: tuple[Figure, ...]
+    tables: tuple[Table, ...]
+    assumptions: Table
+    sources: Table
+    certificate: Table
+    provenance: Provenance
+    notes: tuple[str, ...] = ()
+
+
+def plan_page(view: PlanView) -> str:
+    """The page of a plan as HTML; tables without rows are left out."""
+    sections = [Section(id="charts", heading="The plan in charts", figures=view.figures)]
+    tables = tuple(table for table in view.tables if table.rows)
+    sections.append(Section(id="tables", heading="The plan in numbers", tables=tables))
+    trust = "Every number that the plan rests on, with its range and where it was read. Guesses come first: they move the plan most easily."
+    sections.append(Section(id="assumptions", heading="What it rests on", paragraphs=(trust,), tables=(view.assumptions, view.sources)))
+    proof = (
+        "The plan is compared with a lower bound that no plan can beat, and is simulated again by code that shares nothing with the solver."
+    )
+    sections.append(Section(id="certificate", heading="How sure the arithmetic is", paragraphs=(proof,), tables=(view.certificate,)))
+    if view.notes:
+        sections.append(Section(id="notes", heading="Notes", paragraphs=view.notes))
+    sections.append(Section(id="provenance", heading="Inputs", tables=(inputs_table(view.provenance),)))
+    colophon = f"Tapeout {view.provenance.version}, {view.provenance.date}."
+    return render(
+        Page(
+            title=view.title,
+            question=view.question,
+            lead=view.summary,
+            key_figures=view.key_figures,
+            sections=tuple(sections),
+            colophon=(colophon,),
+        )
+    )
+
+
+def plan_key_figures(
+    *, cost: float, gap: float, first_cost_per_query: float, last_cost_per_query: float, unmet_share: float, own_chip: str
+) -> tuple[KeyFigure, ...]:
+    """The numbers of the first screen: discounted cost in USD, USD per query at both ends, shares, the own chip's start."""
+    return (
+        KeyFigure(label="Total cost, discounted", value=USD.show(cost), note=f"within {PERCENT.show(_proven(gap))} of the best possible"),
+        KeyFigure(label="A query, first quarter", value=CENTS.show(first_cost_per_query)),
+        KeyFigure(
+            label="A query, last quarter", value=CENTS.show(last_cost_per_query), note=_change(first_cost_per_query, last_cost_per_query)
+        ),
+        KeyFigure(label="Demand not met", value=PERCENT.show(unmet_share), note="of all queries"),
+        KeyFigure(label="Own chip", value=own_chip),
+    )
+
+
+def _proven(gap: float) -> float:
+    """The gap without the solver's dust."""
+    return gap if gap > DUST else 0.0
+
+
+def _change(first: float, last: float) -> str:
+    if not first > 0 or not last > 0:
+        return ""
+    return f"{PERCENT.show(1 - last / first)} less" if last <= first else f"{PERCENT.show(last / first - 1)} more"
+
+
+def certificate_table(*, cost: float, bound: float, gap: float, resimulated: float, status: str, violations: tuple[str, ...] = ()) -> Table:
+    """The plan's cost, its dual bound, the gap, and the cost and broken constraints that an independent re-simulation finds."""
+    columns = (Column(key="check", heading="Check"), Column(key="text", heading="Result"))
+    rows: list[dict[str, object]] = [
+        {"check": "cost of the plan", "text": USD.show(cost), "value": cost},
+        {"check": "lower bound on any plan", "text": USD.show(bound), "value": bound},
+        {"check": "gap between them", "text": PERCENT.show(_proven(gap)), "value": gap},
+        {"check": "cost when simulated again", "text": USD.show(resimulated), "value": resimulated},
+        {"check": "difference, relative", "text": f"{abs(resimulated - cost) / max(abs(cost), 1.0):.1e}", "value": abs(resimulated - cost)},
+        {"check": "constraints broken", "text": "; ".join(violations) or "none", "value": len(violations)},
+        {"check": "solver's status", "text": status, "value": None},
+    ]
+    return Table(id="certificate", title="Certificate", columns=columns, rows=rows)
+
+
+def inputs_table(provenance: Provenance) -> Table:
+    """Every file that the run read, with its SHA-256."""
+    columns = (Column(key="name", heading="File"), Column(key="sha256", heading="SHA-256"))
+    rows: list[dict[str, object]] = [{"name": item.name, "sha256": item.sha256, "bytes": len(item.content)} for item in provenance.inputs]
+    return Table(id="inputs", title="Files read", columns=columns, rows=rows)

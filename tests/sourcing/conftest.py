@@ -1,0 +1,89 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tapeout.sourcing.problem import ContractKind, Offer, Problem, Programme, Site
+from tapeout.units import QUARTER
+
+
+def offer(
+    identifier, quarters, *, kind=ContractKind.ON_DEMAND, rent=0.0, price=0.0, upkeep=0.0, allocation=np.inf, throughput=(1.0,), **fields
+):
+    owned = kind in (ContractKind.PURCHASE, ContractKind.PARTNER, ContractKind.OWN)
+    defaults = {
+        "supplier": identifier, "chip": identifier, "lead": 0, "term": quarters if owned else 1, "hosted": not owned, "power": 1000.0 if owned else 0.0,
+        "sites": ("hall",) if owned else (),
+    }  # fmt: skip
+    spread = {name: np.broadcast_to(np.asarray(values, dtype=float), quarters).copy() for name, values in
+              (("rent", rent), ("unit_price", price), ("upkeep", upkeep), ("allocation", allocation))}  # fmt: skip
+    return Offer(id=identifier, kind=kind, throughput=np.array(throughput, dtype=float), **spread, **(defaults | fields))
+
+
+def site(identifier, quarters, *, available=np.inf, capex=0.0, rent=0.0, energy=0.0, **fields):
+    spread = {name: np.broadcast_to(np.asarray(values, dtype=float), quarters).copy() for name, values in
+              (("available", available), ("capex", capex), ("rent", rent), ("energy", energy))}  # fmt: skip
+    return Site(id=identifier, **spread, **({"lead": 0, "pue": 1.0, "load": 1.0} | fields))
+
+
+def programme(identifier, spend, *, lead=1, first_start=0, last_start=99):
+    return Programme(id=identifier, spend=np.array(spend, dtype=float), lead=lead, first_start=first_start, last_start=last_start)
+
+
+def problem(offers, demand, *, sites=None, programmes=(), penalty=np.inf, budget=np.inf, discount=0.0, **fields):
+    demand = np.atleast_2d(np.asarray(demand, dtype=float))
+    models, quarters = demand.shape
+    return Problem(
+        quarters=tuple(f"Q{quarter}" for quarter in range(quarters)),
+        models=tuple(f"model-{index}" for index in range(models)),
+        demand=demand,
+        volume=demand * QUARTER,
+        unmet_penalty=np.broadcast_to(np.asarray(penalty, dtype=float), models).copy(),
+        offers=tuple(offers),
+        sites=(site("hall", quarters),) if sites is None else tuple(sites),
+        programmes=tuple(programmes),
+        budget=np.broadcast_to(np.asarray(budget, dtype=float), quarters).copy(),
+        discount=discount,
+        **fields,
+    )
+
+
+def full_case():
+    """A small problem in which every constraint has something to say: two models, two sites, a programme, modules, shares."""
+    quarters, both = 8, ("hall", "barn")
+    offers = [
+        offer("cloud", quarters, rent=3.0, throughput=(1.0, 0.5), initial=10.0, supplier="one"),
+        offer("reserved", quarters, kind=ContractKind.RESERVED, rent=np.linspace(2.0, 1.0, 8), term=3, lead=1, supplier="one", throughput=(1.0, 0.5), initial=4.0),
+        offer("lease", quarters, kind=ContractKind.LEASE, rent=1.6, term=4, lead=1, supplier="two", throughput=(0.8, 0.0), allocation=20.0),
+        offer("bought", quarters, kind=ContractKind.PURCHASE, price=20e3, upkeep=0.1, term=5, lead=1, sites=both, supplier="one", throughput=(1.0, 0.6),
+              initial=5.0, initial_term=3, residual=0.5, allocation=np.r_[0, 0, np.full(6, 30.0)]),
+        offer("own", quarters, kind=ContractKind.OWN, price=6e3, upkeep=0.1, term=6, lead=1, sites=both, supplier="own", throughput=(1.5, 1.0),
+              programme="tapeout", residual=0.2, allocation=25.0),
+    ]  # fmt: skip
+    sites = [
+        site(
+            "hall",
+            quarters,
+            available=30e3,
+            capex=1.0,
+            rent=1e-5,
+            energy=2e-8,
+            initial=10e3,
+            lead=1,
+            term=20,
+            residual=1.0,
+            pue=1.2,
+            load=0.7,
+        ),
+        site("barn", quarters, available=np.r_[0, np.full(7, 60e3)], capex=2.0, energy=1e-8, module=20e3, lead=2),
+    ]
+    demand = np.array([np.linspace(15, 60, 8), np.linspace(5, 15, 8)])
+    return problem(
+        offers, demand, sites=sites, programmes=[programme("tapeout", [50e3, 50e3], lead=2, last_start=3)],
+        penalty=(2e-4, np.inf), budget=9e5, discount=0.1, largest_share=0.7, share_from=3, share_weights=np.array([1.0, 4.0]),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make():
+    return SimpleNamespace(offer=offer, site=site, programme=programme, problem=problem, full_case=full_case)
