@@ -320,8 +320,14 @@ def hidden_imports(path: Path) -> list[int]:
     functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     lines = set()
     for node in (inner for function in functions for inner in ast.walk(function)):
-        names = [node.module or "tapeout"] if isinstance(node, ast.ImportFrom) else [alias.name for alias in getattr(node, "names", [])]
-        if isinstance(node, (ast.Import, ast.ImportFrom)) and any(name.split(".")[0] == "tapeout" for name in names):
+        match node:
+            case ast.ImportFrom():
+                names = [node.module or "tapeout"]
+            case ast.Import():
+                names = [alias.name for alias in node.names]
+            case _:
+                continue
+        if any(name.split(".")[0] == "tapeout" for name in names):
             lines.add(node.lineno)
     return sorted(lines)
 

@@ -1,3 +1,3 @@
-"""Tapeout: should we tape out our own AI chip; which one, when; and what do we run on until it arrives?"""
+"""From a language model and a demand forecast to a plan: which chips to rent, buy, lease or tape out, and when."""
 
 __version__ = "0.1.0"

@@ -99,7 +99,7 @@ def test_gpt_oss_is_mxfp4_whatever_the_label() -> None:
 
 def test_headers_are_checked() -> None:
     check_header([*COLUMNS, "extra"])
-    with pytest.raises(InputError, match="missing column concurrency, .*did you mean concurency"):
+    with pytest.raises(InputError, match=r"missing column concurrency, .*did you mean concurency"):
         check_header([*COLUMNS[:-1], "concurency"])
     with pytest.raises(InputError, match="stands twice"):
         check_header([*COLUMNS, "isl"])

@@ -51,7 +51,7 @@ def test_bands_are_log_symmetric_and_positive(case: Case) -> None:
     for band in (found.ttft, found.tpot, found.output_rate_per_chip):
         assert 0 < band.low < band.value < band.high < math.inf
         assert band.value / band.low == pytest.approx(band.high / band.value)
-    assert BAND_80 == pytest.approx(1.2816, abs=1e-4)
+    assert pytest.approx(1.2816, abs=1e-4) == BAND_80
 
 
 def test_more_users_give_more_tokens_and_slower_ones_up_to_saturation(case: Case) -> None:

@@ -144,28 +144,28 @@ def test_quantised_operands_keep_a_product_close_to_the_real_one() -> None:
 
 
 def test_blocks_are_added_in_order() -> None:
-    large, one = scale_bits(128, 3), ONE
-    left = row(({0: 64, 1: 64, 2: 64, 3: 64}, large), ({0: 1}, one), ({0: 1}, one))
-    right = row(({0: 64, 1: 64, 2: 64, 3: 64}, large), ({0: 1}, one), ({0: 1}, one))
-    # 2**24 + 1 is a tie that rounds to even, twice; the ones first would make 2**24 + 2.
-    assert matrix_product(left, right).tolist() == [[2.0**34]]
-    tie = row(({0: 64, 1: 64}, scale_bits(128, -2)), ({0: 1}, one), ({0: 1}, one))
-    other = row(({0: 64, 1: 64}, scale_bits(128, -1)), ({0: 1}, one), ({0: 1}, one))
+    # 2**24 + 1 is a tie that rounds to even, twice; backwards the ones make 2, which 2**24 can take.
+    tie = row(({0: 64, 1: 64}, scale_bits(128, -2)), ({0: 1}, ONE), ({0: 1}, ONE))
+    other = row(({0: 64, 1: 64}, scale_bits(128, -1)), ({0: 1}, ONE), ({0: 1}, ONE))
     assert matrix_product(tie, other).tolist() == [[2.0**24]]
     backwards = [BlockScaled(elements=part.elements[:, ::-1], scales=part.scales[:, ::-1], inner=part.inner) for part in (tie, other)]
     assert matrix_product(*backwards).tolist() == [[2.0**24 + 2]]
 
 
 def test_the_largest_block_sum_is_exact() -> None:
-    most, odd = {place: -128 for place in range(BLOCK)}, {place: -128 for place in range(1, BLOCK)} | {0: -127}
+    most, odd = dict.fromkeys(range(BLOCK), -128), dict.fromkeys(range(1, BLOCK), -128) | {0: -127}
     assert matrix_product(row((most, ONE)), row((most, ONE))).tolist() == [[2.0**19]]
     assert matrix_product(row((odd, ONE)), row((odd, ONE))).tolist() == [[31 * 16384.0 + 16129]]
 
 
-def test_a_term_is_rounded_once() -> None:
-    # 145 x 129 x 14351 = 2**28 - 1 needs 28 digits: scaled in one go it rounds to 2**28.
+def test_a_term_is_rounded_once_and_its_scales_are_not() -> None:
+    # 145 x 129 x 14351 = 2**28 - 1 needs 28 digits, so it rounds to 2**28.
     left, right = row(({0: 113}, scale_bits(145, 0))), row(({0: 127}, scale_bits(129, 0)))
     assert matrix_product(left, right).tolist() == [[2.0**28]]
+    # The product of these scales alone would be subnormal, and of those infinite; the term is neither.
+    left, right = row(({0: 113}, scale_bits(145, -72))), row(({0: 127}, scale_bits(129, -72)))
+    assert matrix_product(left, right).tolist() == [[2.0**-116]]
+    assert matrix_product(row(({}, scale_bits(255, 110))), row(({0: 1}, scale_bits(255, 110)))).tolist() == [[0.0]]
 
 
 def test_a_term_below_the_least_normal_vanishes_even_if_it_would_round_up() -> None:

@@ -18,7 +18,6 @@ from tapeout.silicon.quantisation import (
     BlockScaled,
     ElementFormat,
     bf16_bits,
-    block_scales,
     dequantised,
     flushed,
     from_bf16,

@@ -7,23 +7,23 @@ from tapeout.sourcing.problem import ContractKind, Offer, Problem, Programme, Si
 from tapeout.units import QUARTER
 
 
+def spread(quarters, **series):
+    return {name: np.broadcast_to(np.asarray(values, dtype=float), quarters).copy() for name, values in series.items()}
+
+
 def offer(
     identifier, quarters, *, kind=ContractKind.ON_DEMAND, rent=0.0, price=0.0, upkeep=0.0, allocation=np.inf, throughput=(1.0,), **fields
 ):
-    owned = kind in (ContractKind.PURCHASE, ContractKind.PARTNER, ContractKind.OWN)
-    defaults = {
-        "supplier": identifier, "chip": identifier, "lead": 0, "term": quarters if owned else 1, "hosted": not owned, "power": 1000.0 if owned else 0.0,
-        "sites": ("hall",) if owned else (),
-    }  # fmt: skip
-    spread = {name: np.broadcast_to(np.asarray(values, dtype=float), quarters).copy() for name, values in
-              (("rent", rent), ("unit_price", price), ("upkeep", upkeep), ("allocation", allocation))}  # fmt: skip
-    return Offer(id=identifier, kind=kind, throughput=np.array(throughput, dtype=float), **spread, **(defaults | fields))
+    defaults = {"supplier": identifier, "chip": identifier, "lead": 0, "term": 1, "hosted": True, "power": 0.0}
+    if kind in (ContractKind.PURCHASE, ContractKind.PARTNER, ContractKind.OWN):
+        defaults |= {"term": quarters, "hosted": False, "power": 1000.0, "sites": ("hall",)}
+    series = spread(quarters, rent=rent, unit_price=price, upkeep=upkeep, allocation=allocation)
+    return Offer(id=identifier, kind=kind, throughput=np.array(throughput, dtype=float), **series, **(defaults | fields))
 
 
 def site(identifier, quarters, *, available=np.inf, capex=0.0, rent=0.0, energy=0.0, **fields):
-    spread = {name: np.broadcast_to(np.asarray(values, dtype=float), quarters).copy() for name, values in
-              (("available", available), ("capex", capex), ("rent", rent), ("energy", energy))}  # fmt: skip
-    return Site(id=identifier, **spread, **({"lead": 0, "pue": 1.0, "load": 1.0} | fields))
+    series = spread(quarters, available=available, capex=capex, rent=rent, energy=energy)
+    return Site(id=identifier, **series, **({"lead": 0, "pue": 1.0, "load": 1.0} | fields))
 
 
 def programme(identifier, spend, *, lead=1, first_start=0, last_start=99):
@@ -50,16 +50,20 @@ def problem(offers, demand, *, sites=None, programmes=(), penalty=np.inf, budget
 
 def full_case():
     """A small problem in which every constraint has something to say: two models, two sites, a programme, modules, shares."""
-    quarters, both = 8, ("hall", "barn")
+    quarters, both, fast, slow = 8, ("hall", "barn"), (1.0, 0.5), (0.8, 0.0)
+    reserved = {"kind": ContractKind.RESERVED, "rent": np.linspace(2.0, 1.0, 8), "term": 3, "initial": 4.0}
+    lease = {"kind": ContractKind.LEASE, "rent": 1.6, "term": 4, "allocation": 20.0}
+    bought = {"kind": ContractKind.PURCHASE, "price": 20e3, "term": 5, "allocation": np.r_[0, 0, np.full(6, 30.0)], "residual": 0.5}
+    own = {"kind": ContractKind.OWN, "price": 6e3, "term": 6, "allocation": 25.0, "residual": 0.2, "programme": "tapeout"}
     offers = [
-        offer("cloud", quarters, rent=3.0, throughput=(1.0, 0.5), initial=10.0, supplier="one"),
-        offer("reserved", quarters, kind=ContractKind.RESERVED, rent=np.linspace(2.0, 1.0, 8), term=3, lead=1, supplier="one", throughput=(1.0, 0.5), initial=4.0),
-        offer("lease", quarters, kind=ContractKind.LEASE, rent=1.6, term=4, lead=1, supplier="two", throughput=(0.8, 0.0), allocation=20.0),
-        offer("bought", quarters, kind=ContractKind.PURCHASE, price=20e3, upkeep=0.1, term=5, lead=1, sites=both, supplier="one", throughput=(1.0, 0.6),
-              initial=5.0, initial_term=3, residual=0.5, allocation=np.r_[0, 0, np.full(6, 30.0)]),
-        offer("own", quarters, kind=ContractKind.OWN, price=6e3, upkeep=0.1, term=6, lead=1, sites=both, supplier="own", throughput=(1.5, 1.0),
-              programme="tapeout", residual=0.2, allocation=25.0),
-    ]  # fmt: skip
+        offer("cloud", quarters, rent=3.0, throughput=fast, initial=10.0, supplier="one"),
+        offer("reserved", quarters, lead=1, supplier="one", throughput=fast, **reserved),
+        offer("lease", quarters, lead=1, supplier="two", throughput=slow, **lease),
+        offer(
+            "bought", quarters, upkeep=0.1, lead=1, sites=both, supplier="one", throughput=(1.0, 0.6), initial=5.0, initial_term=3, **bought
+        ),
+        offer("own", quarters, upkeep=0.1, lead=1, sites=both, supplier="own", throughput=(1.5, 1.0), **own),
+    ]
     sites = [
         site(
             "hall",

@@ -10,7 +10,7 @@ from tapeout.errors import InputError, UnknownNameError, did_you_mean
 from tapeout.hardware.catalog import chip
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment
-from tapeout.performance.predict import Case, Kind, Prediction, Refusal, predict
+from tapeout.performance.predict import Band, Case, Kind, Prediction, Refusal, predict
 from tapeout.workload.architecture import Architecture
 from tapeout.workload.catalog import model
 from tapeout.workload.numerics import PRECISIONS
@@ -63,6 +63,8 @@ def answered(rows: Sequence[Row]) -> list[dict[str, str]]:
 
 
 def _kept(row: Row) -> dict[str, str]:
+    if row.keys().isdisjoint(ANSWERS):
+        return dict(row)
     return {(name + GIVEN if name in ANSWERS else name): value for name, value in row.items()}
 
 
@@ -160,14 +162,19 @@ def _answer(found: Prediction | Refusal) -> dict[str, str]:
     if isinstance(found, Refusal):
         return _refused(found.status, found.detail)
     rate = found.output_rate_per_chip
-    numbers = {
-        "ttft_ms": tuple(1e3 * value for value in (found.ttft.value, found.ttft.low, found.ttft.high)),
-        "tpot_ms": tuple(1e3 * value for value in (found.tpot.value, found.tpot.low, found.tpot.high)),
-        "output_tokens_per_s_per_chip": (rate.value, rate.low, rate.high),
-    }
-    cells = {
-        name + suffix: f"{value:.6g}"
-        for name, values in numbers.items()
-        for suffix, value in zip(("", "_low", "_high"), values, strict=True)
-    }
-    return {"status": "ok"} | cells | {"binding": found.binding, "detail": found.deployment.label}
+    ttft, tpot = found.ttft, found.tpot
+    cells = (
+        "ok",
+        *_milliseconds(ttft),
+        *_milliseconds(tpot),
+        f"{rate.value:.6g}",
+        f"{rate.low:.6g}",
+        f"{rate.high:.6g}",
+        found.binding,
+        found.deployment.label,
+    )
+    return dict(zip(ANSWERS, cells, strict=True))
+
+
+def _milliseconds(band: Band) -> tuple[str, str, str]:
+    return f"{1e3 * band.value:.6g}", f"{1e3 * band.low:.6g}", f"{1e3 * band.high:.6g}"

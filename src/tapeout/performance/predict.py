@@ -178,11 +178,11 @@ def _tables(cases: Sequence[Case]) -> _Tables:
 def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, answers: list[Prediction | Refusal | None]) -> None:
     index = [candidate.case for candidate in chunk]
     of = [cases[position] for position in index]
-    found = [tables.numerics[position] for position in index]
+    formats = [tables.numerics[position] for position in index]
     prompt = np.array([case.prompt for case in of], dtype=float)
     output = np.array([case.output for case in of], dtype=float)
     arranged = _layout(chunk, tables)
-    room = capacity(arranged, found, prompt, output)
+    room = capacity(arranged, formats, prompt, output)
     online = np.array([case.kind is Kind.ONLINE for case in of])
     ranks = np.array([case.chips / (c.deployment.tensor * c.deployment.pipeline) for case, c in zip(of, chunk, strict=True)])
     users = np.array([case.concurrency or math.inf for case in of]) / ranks
@@ -191,16 +191,20 @@ def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, ans
         online, closed_loop(arranged, prompt, output, np.where(online, users, 1.0), places), saturated(arranged, prompt, output, places)
     )
     per_chip = steady.output_rate / (arranged.sharding.tensor * arranged.sharding.pipeline)
+    fits, rates_per_chip = room.fits.tolist(), per_chip.tolist()
     best: dict[int, int] = {}
     for position, case_index in enumerate(index):
-        if room.fits[position] and (case_index not in best or per_chip[position] > per_chip[best[case_index]]):
+        if fits[position] and (case_index not in best or rates_per_chip[position] > rates_per_chip[best[case_index]]):
             best[case_index] = position
         elif case_index not in best and not isinstance(answers[case_index], Prediction):
             answers[case_index] = _shortfall(room, position, chunk[position].deployment)
-    for case_index, position in best.items():
+    positions = list(best.values())
+    found = _predictions(steady, per_chip, arranged.rates, positions, [chunk[position].deployment for position in positions])
+    for case_index, answer in zip(best, found, strict=True):
         earlier = answers[case_index]
-        if not (isinstance(earlier, Prediction) and earlier.output_rate_per_chip.value >= per_chip[position]):
-            answers[case_index] = _prediction(steady, per_chip, arranged.rates, position, chunk[position].deployment)
+        # The candidates of one case may lie in two chunks.
+        if not (isinstance(earlier, Prediction) and earlier.output_rate_per_chip.value >= answer.output_rate_per_chip.value):
+            answers[case_index] = answer
 
 
 def _layout(chunk: list[_Candidate], tables: _Tables) -> Layout:
@@ -236,19 +240,32 @@ def _shortfall(room: Capacity, position: int, deployment: Deployment) -> Refusal
     return Refusal(status="does not fit", detail=detail)
 
 
-def _prediction(steady: Steady, per_chip: Array, rates: Rates, position: int, deployment: Deployment) -> Prediction:
-    def ends(value: float, spread: Array) -> tuple[float, float]:
-        factor = math.exp(BAND_80 * float(spread[position]))
-        return value / factor, value * factor
+def _predictions(steady: Steady, per_chip: Array, rates: Rates, positions: list[int], deployments: list[Deployment]) -> list[Prediction]:
+    """The predictions at `positions`, with their bands."""
 
-    ttft, tpot, rate = float(steady.ttft[position]), float(steady.tpot[position]), float(per_chip[position])
-    ttft_ends, tpot_ends, rate_ends = ends(ttft, rates.ttft_spread), ends(tpot, rates.tpot_spread), ends(rate, rates.rate_spread)
-    return Prediction(
-        deployment=deployment,
-        ttft=Band(value=ttft, low=ttft_ends[0], high=ttft_ends[1]),
-        tpot=Band(value=tpot, low=tpot_ends[0], high=tpot_ends[1]),
-        output_rate_per_chip=RateBand(value=rate, low=rate_ends[0], high=rate_ends[1]),
-        binding=BINDING[int(np.argmax(steady.shares[:, position]))],
-        decoding=float(steady.decoding[position]),
-        prefill_share=float(steady.prefill_share[position]),
+    def ends(values: Array, spread: Array) -> zip[tuple[float, float, float]]:
+        value, factor = values[positions], np.exp(BAND_80 * spread[positions])
+        return zip(value.tolist(), (value / factor).tolist(), (value * factor).tolist(), strict=True)
+
+    columns = zip(
+        deployments,
+        ends(steady.ttft, rates.ttft_spread),
+        ends(steady.tpot, rates.tpot_spread),
+        ends(per_chip, rates.rate_spread),
+        np.argmax(steady.shares[:, positions], axis=0).tolist(),
+        steady.decoding[positions].tolist(),
+        steady.prefill_share[positions].tolist(),
+        strict=True,
     )
+    return [
+        Prediction(
+            deployment=deployment,
+            ttft=Band(value=ttft[0], low=ttft[1], high=ttft[2]),
+            tpot=Band(value=tpot[0], low=tpot[1], high=tpot[2]),
+            output_rate_per_chip=RateBand(value=rate[0], low=rate[1], high=rate[2]),
+            binding=BINDING[bound],
+            decoding=decoding,
+            prefill_share=share,
+        )
+        for deployment, ttft, tpot, rate, bound, decoding, share in columns
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tapeout.errors import InputError, Place
 from tapeout.performance.cases import ANSWERS, GIVEN, answered, check_header
-from tapeout.report.files import write_text
+from tapeout.report.writing import write_text
 
 
 def predict_file(cases: Path, out: Path) -> tuple[int, int]:
@@ -58,8 +58,9 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def _csv(columns: list[str], rows: list[dict[str, str]]) -> str:
+    """Rows whose cells stand in the order of `columns`."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(row.values() for row in rows)
     return text.getvalue()

@@ -69,32 +69,6 @@ def prepare_folder(folder: Path) -> Path:
     return folder
 
 
-def write_bytes(path: Path, content: bytes) -> Path:
-    """`content` in the file `path`, whole or not at all; raises InputError where the place cannot be written."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    except OSError as error:
-        raise InputError("cannot write the file", place=Place(file=str(path)), hint=error.strerror) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError("cannot write the file", place=Place(file=str(path)), hint=error.strerror) from error
-        raise
-    return path
-
-
-def write_text(path: Path, text: str) -> Path:
-    """`text` in the file `path` as UTF-8, whole or not at all."""
-    return write_bytes(path, text.encode("utf-8"))
-
-
 def inputs_record(run: Run) -> dict[str, Any]:
     """What `inputs.json` says: version, date, and name, size and SHA-256 of every file that the run read."""
     files: list[Row] = [
@@ -171,9 +145,3 @@ def _put_back(moved: list[tuple[Path, Path | None]], folders: list[Path]) -> Non
     for path in reversed(folders):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -10,7 +10,6 @@ from tapeout.report.numbers import CENTS, PERCENT, USD
 from tapeout.report.page import KeyFigure, Page, Section, render
 from tapeout.report.tables import Column, Table
 
-
 DUST = 1e-6
 
 

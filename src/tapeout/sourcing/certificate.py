@@ -54,7 +54,7 @@ class _Cohort:
 class _Violations:
     """The largest relative violation of each law so far."""
 
-    worst: dict[str, float] = field(default_factory=dict)
+    worst: dict[str, Dimensionless] = field(default_factory=dict)
 
     def at_most(self, law: str, left: float, right: float, scale: float) -> None:
         excess = left - right if left > right else 0.0
@@ -72,8 +72,8 @@ class _Violations:
 class _Books:
     """Cash of each quarter by category, and the economic cost, as the ledger books them."""
 
-    cash: dict[str, list[float]]
-    economic: list[float]
+    cash: dict[str, list[Usd]]
+    economic: list[Usd]
 
 
 def certify(plan: Plan) -> Certificate:

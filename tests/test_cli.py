@@ -1,0 +1,240 @@
+"""The command line as a user meets it: exit codes, messages, the same rows in every form, nothing half-written."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tapeout import cli
+from tapeout.performance.cases import ANSWERS, COLUMNS
+
+ROOT = Path(__file__).parent.parent
+HEADER = ",".join(COLUMNS)
+GOOD = "a,online,nvidia-h100-sxm,8,meta-llama/Llama-3.1-70B,fp8,1024,256,4,1,,,64"
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    def call(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["tapeout", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Ran(stopped.value.code if isinstance(stopped.value.code, int) else 1, captured.out, captured.err)
+
+    return call
+
+
+def test_help_and_version(run: Callable[..., Ran]) -> None:
+    assert run("--help").code == 0
+    assert "plan" in run("--help").out
+    assert run("--version").out.startswith("tapeout 0.")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from tapeout import cli; print([name for name in ('numpy', 'rich', 'pydantic', 'highspy') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("plann",), "Did you mean 'plan'?"),
+        (("price",), "Missing argument"),
+        (("price", "meta-llama/Llama-3.1-70X"), "did you mean"),
+        (("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-smx"), "did you mean nvidia-h100-sxm?"),
+        (("price", "meta-llama/Llama-3.1-8B", "--ttft", "2 GB"), "--ttft: wrong unit"),
+        (("price", "meta-llama/Llama-3.1-8B", "--ttft", "-2s"), "must be positive"),
+        (("price", "meta-llama/Llama-3.1-8B", "--precision", "fp5"), "unknown precision"),
+        (("price", "meta-llama/Llama-3.1-8B", "--isl", "0"), "greater than or equal to 1"),
+        (("price", "meta-llama/Llama-3.1-8B", "--date", "2026-13-01"), "--date is not a date"),
+        (("price", "deepseek-ai/DeepSeek-V3.2"), "indexer"),
+        (("price", "no/such/config.json"), "config.json"),
+        (("catalog", "chips", "nvidia-h1000"), "did you mean"),
+        (("catalog", "sources", "nonsense"), "unknown source"),
+        (("catalog", "towns"), "towns"),
+        (("predict", "no-such.csv", "-o", "out.csv"), "cannot read the cases"),
+        (("plan", "no-such.yaml", "--out", "out"), "no-such.yaml"),
+        (("plan", "x.yaml", "--out", "out", "--gap", "2"), "--gap"),
+    ],
+)
+def test_bad_input_says_what_and_how_to_mend_it(
+    run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], part: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run(*arguments)
+    assert ran.code == 2
+    assert part in ran.err
+    assert ran.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_price_gives_the_same_rows_as_table_json_and_csv(run: Callable[..., Ran]) -> None:
+    arguments = ("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-sxm,nvidia-l4", "--date", "2026-11-01")
+    rows = json.loads(run(*arguments, "-o", "json").out)
+    assert [row["chip"] for row in rows if row["status"] == "ok"] == [
+        row["chip"] for row in csv.DictReader(io.StringIO(run(*arguments, "-o", "csv").out))
+    ]
+    for row in rows:
+        usd = row["usd_per_million_output_tokens"]
+        assert 0 < usd["p5"] < usd["p50"] < usd["p95"]
+        assert {"chips", "tp", "tokens_per_s_per_chip", "price_sources", "price_rule"} <= set(row)
+        assert usd["p50"] == pytest.approx(row["usd_per_chip_hour"] / row["tokens_per_s_per_chip"] / 3600 * 1e6)
+    prices = [row["usd_per_million_output_tokens"]["p50"] for row in rows]
+    assert prices == sorted(prices)
+    assert "nvidia-h100-sxm" in run(*arguments).out
+
+
+@pytest.mark.parametrize("basis", ["rent", "reserved", "own"])
+def test_every_price_basis_answers(run: Callable[..., Ran], basis: str) -> None:
+    rows = json.loads(run("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-sxm", "--price", basis, "-o", "json").out)
+    assert rows[0]["status"] == "ok"
+
+
+def test_no_chip_inside_the_limits_exits_with_3(run: Callable[..., Ran]) -> None:
+    ran = run("price", "meta-llama/Llama-3.1-405B", "--chips", "nvidia-l4", "--tpot", "1ms")
+    assert ran.code == 3
+    assert "too slow" in ran.out or "does not fit" in ran.out
+
+
+def test_a_local_config_works_where_an_id_does(run: Callable[..., Ran], tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 2,
+        "intermediate_size": 2816, "vocab_size": 32000, "max_position_embeddings": 4096,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert run("price", str(tmp_path / "config.json"), "--chips", "nvidia-h100-sxm").code == 0
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_attention_heads": 7}))
+    ran = run("price", str(tmp_path / "config.json"), "--chips", "nvidia-h100-sxm")
+    assert ran.code == 2
+    assert "config.json" in ran.err
+
+
+def test_a_chip_file_works_where_an_id_does(run: Callable[..., Ran], tmp_path: Path) -> None:
+    text = (ROOT / "src/tapeout/data/chips/nvidia-h100-sxm.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text)
+    ran = run("catalog", "chips", str(tmp_path / "mine.toml"))
+    assert ran.code == 0
+    (tmp_path / "mine.toml").write_text(text.replace("power ", "powr "))
+    ran = run("price", "meta-llama/Llama-3.1-8B", "--chips", str(tmp_path / "mine.toml"))
+    assert ran.code == 2
+    assert "did you mean power?" in ran.err
+
+
+def test_predict_writes_all_rows_and_says_how_many_failed(run: Callable[..., Ran], tmp_path: Path) -> None:
+    cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
+    cases.write_text(f"{HEADER},note\n{GOOD},first\n{GOOD.replace('8B', '70B').replace('h100', 'h1000')},second\n")
+    ran = run("predict", str(cases), "-o", str(out))
+    assert ran.code == 3
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["ok", "unknown chip"]
+    assert [row["note"] for row in rows] == ["first", "second"]
+    assert list(rows[0]) == [*COLUMNS, "note", *ANSWERS]
+    cases.write_text(f"{HEADER}\n{GOOD}\n")
+    assert run("predict", str(cases), "-o", str(out)).code == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"a,b\n1,2\n",
+        f"{HEADER}\n{GOOD},too,many\n".encode(),
+        HEADER.replace("isl", "prompt").encode() + b"\n",
+        b'"unclosed\n',
+    ],
+)
+def test_predict_refuses_what_is_no_table_of_cases(run: Callable[..., Ran], tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cases.csv").write_bytes(content)
+    ran = run("predict", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "out.csv"))
+    assert ran.code == 2
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_predict_refuses_an_unwritable_output(run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text(f"{HEADER}\n{GOOD}\n")
+    assert run("predict", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "no" / "out.csv")).code == 2
+    assert run("predict", str(tmp_path / "cases.csv"), "-o", str(tmp_path)).code == 2
+
+
+@pytest.mark.parametrize("kind", ["chips", "models", "prices", "sources"])
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_the_catalogue_lists_in_every_form(run: Callable[..., Ran], kind: str, form: str) -> None:
+    ran = run("catalog", kind, "-o", form)
+    assert ran.code == 0
+    assert len(ran.out) > 1000
+    if form == "json":
+        assert len(json.loads(ran.out)) > 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("chips", "google-tpu-v5e"), ("models", "Qwen/Qwen3-8B"), ("prices", "amd-mi300x"), ("sources", "ttm-cas")]
+)
+def test_the_catalogue_shows_one_entry_with_its_sources(run: Callable[..., Ran], kind: str, name: str) -> None:
+    rows = json.loads(run("catalog", kind, name, "-o", "json").out)
+    assert rows
+    if kind != "sources":
+        assert all(row["grade"] and row["source"] for row in rows)
+
+
+def test_schema_is_the_shipped_one(run: Callable[..., Ran]) -> None:
+    assert json.loads(run("schema").out) == json.loads((ROOT / "scenarios/scenario.schema.json").read_text())
+
+
+def test_plan_writes_a_whole_folder(run: Callable[..., Ran], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ran = run("plan", str(ROOT / "scenarios/startup.yaml"), "--out", str(out))
+    assert ran.code == 0, ran.err
+    record = json.loads((out / "plan.json").read_text())
+    assert record["cost_usd"] == pytest.approx(record["resimulated_cost_usd"], rel=1e-6)
+    assert record["bound_usd"] <= record["cost_usd"] * (1 + 1e-9)
+    assert 0 <= record["gap"] <= 1e-3
+    assert len(record["cost_per_query_usd"]) == 8
+    assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
+    frozen = json.loads((out / "inputs/inputs.json").read_text())
+    assert (out / "inputs/startup.yaml").read_bytes() == (ROOT / "scenarios/startup.yaml").read_bytes()
+    assert any(entry["name"] == "data/efficiencies.toml" for entry in frozen["files"])
+    assert {path.suffix for path in (out / "tables").iterdir()} == {".csv", ".parquet"}
+
+
+def test_plan_refuses_an_unwritable_folder_before_it_works(run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = run("plan", str(ROOT / "scenarios/startup.yaml"), "--out", str(tmp_path / "file"))
+    assert ran.code == 2
+    assert "solving" not in ran.err
+
+
+def test_an_interrupted_plan_leaves_nothing(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tapeout.study.certify", interrupt)
+    ran = run("plan", str(ROOT / "scenarios/startup.yaml"), "--out", str(tmp_path / "run"))
+    assert ran.code == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_infeasible_plan_names_what_makes_it_so(run: Callable[..., Ran], tmp_path: Path) -> None:
+    text = (ROOT / "scenarios/startup.yaml").read_text()
+    scenario = tmp_path / "poor.yaml"
+    budget = next(line for line in text.splitlines() if line.strip().startswith("budget:"))
+    scenario.write_text(text.replace(budget, "  budget: 1 USD"))
+    ran = run("plan", str(scenario), "--out", str(tmp_path / "run"))
+    assert ran.code == 2
+    assert "budget" in ran.err
+    assert not (tmp_path / "run").exists()
