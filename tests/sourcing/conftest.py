@@ -51,10 +51,10 @@ def problem(offers, demand, *, sites=None, programmes=(), penalty=np.inf, budget
 def full_case():
     """A small problem in which every constraint has something to say: two models, two sites, a programme, modules, shares."""
     quarters, both, fast, slow = 8, ("hall", "barn"), (1.0, 0.5), (0.8, 0.0)
-    reserved = {"kind": ContractKind.RESERVED, "rent": np.linspace(2.0, 1.0, 8), "term": 3, "initial": 4.0}
+    reserved = {"kind": ContractKind.RESERVED, "rent": np.linspace(2.0, 1.0, 8), "term": 3, "initial": 4.0, "allocation": 6.0}
     lease = {"kind": ContractKind.LEASE, "rent": 1.6, "term": 4, "allocation": 20.0}
-    bought = {"kind": ContractKind.PURCHASE, "price": 20e3, "term": 5, "allocation": np.r_[0, 0, np.full(6, 30.0)], "residual": 0.5}
-    own = {"kind": ContractKind.OWN, "price": 6e3, "term": 6, "allocation": 25.0, "residual": 0.2, "programme": "tapeout"}
+    bought = {"kind": ContractKind.PURCHASE, "price": 8e3, "term": 5, "allocation": np.r_[0, 0, np.full(6, 30.0)], "residual": 0.5}
+    own = {"kind": ContractKind.OWN, "price": 6e3, "term": 6, "allocation": 3.0, "residual": 0.2, "programme": "tapeout"}
     offers = [
         offer("cloud", quarters, rent=3.0, throughput=fast, initial=10.0, supplier="one"),
         offer("reserved", quarters, lead=1, supplier="one", throughput=fast, **reserved),
@@ -79,12 +79,12 @@ def full_case():
             pue=1.2,
             load=0.7,
         ),
-        site("barn", quarters, available=np.r_[0, np.full(7, 60e3)], capex=2.0, energy=1e-8, module=20e3, lead=2),
+        site("barn", quarters, available=np.r_[0, np.full(7, 60e3)], capex=1.0, energy=1e-8, module=20e3, lead=2),
     ]
     demand = np.array([np.linspace(15, 60, 8), np.linspace(5, 15, 8)])
     return problem(
         offers, demand, sites=sites, programmes=[programme("tapeout", [50e3, 50e3], lead=2, last_start=3)],
-        penalty=(2e-4, np.inf), budget=9e5, discount=0.1, largest_share=0.7, share_from=3, share_weights=np.array([1.0, 4.0]),
+        penalty=(6e-4, np.inf), budget=9e5, discount=0.1, largest_share=0.7, share_from=3, share_weights=np.array([1.0, 4.0]),
     )  # fmt: skip
 
 
