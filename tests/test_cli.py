@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import pytest
 
 from tapeout import cli
 from tapeout.performance.cases import ANSWERS, COLUMNS
+from tapeout.sourcing import plan as planning
 
 ROOT = Path(__file__).parent.parent
 HEADER = ",".join(COLUMNS)
@@ -227,6 +229,23 @@ def test_an_interrupted_plan_leaves_nothing(run: Callable[..., Ran], tmp_path: P
     ran = run("plan", str(ROOT / "scenarios/startup.yaml"), "--out", str(tmp_path / "run"))
     assert ran.code == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_solver_keeps_its_best_plan_and_says_so(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = planning.solve
+    monkeypatch.setattr("tapeout.study.planning.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
+    ran = run("plan", str(ROOT / "scenarios/lab-2026.yaml"), "--out", str(tmp_path / "run"))
+    assert ran.code == 130
+    assert "best plan so far" in ran.err
+    assert json.loads((tmp_path / "run/plan.json").read_text())["programmes"] == {}
+
+
+def test_a_stop_during_the_worths_writes_nothing(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = planning.solve
+    monkeypatch.setattr("tapeout.sourcing.worth.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
+    ran = run("plan", str(ROOT / "scenarios/lab-2026.yaml"), "--out", str(tmp_path / "run"))
+    assert ran.code == 130
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_infeasible_plan_names_what_makes_it_so(run: Callable[..., Ran], tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ def plan(
     written = files.write_run(folder, plan_run.run(found, version=__version__, date=_today()))
     _print(plan_run.summary_table(found), output)
     _say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
+    if found.plan.status == "cancelled":
+        raise CancelledError(f"stopped; what was written is the best plan so far, proven within {found.plan.gap:.2%} of the optimum")
     if found.plan.status != "optimal":
         raise LimitNotMetError(f"the solver stopped at a gap of {found.plan.gap:.2%}, above {gap:.2%}; raise --time-limit or --gap")
 

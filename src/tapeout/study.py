@@ -24,6 +24,7 @@ from tapeout.scenario.supply_side import programmes, sites
 from tapeout.sourcing import plan as planning
 from tapeout.sourcing.certificate import Certificate, certify
 from tapeout.sourcing.problem import Plan, Problem
+from tapeout.sourcing.solver import Outcome
 from tapeout.sourcing.worth import ProgrammeWorth, programme_worths
 from tapeout.units import QUARTER, Dimensionless, Seconds, Unit, show
 
@@ -50,7 +51,7 @@ class PlanStudy:
 
 
 def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> PlanStudy:
-    """The plan of the scenario in the file at `path`, proven within `gap` of the optimum or the best found in `time_limit`.
+    """The plan of the scenario in the file at `path`, proven within `gap` of the optimum, or the best found before `time_limit` or Ctrl-C.
 
     Raises InputError for a bad scenario, InfeasibleError naming the constraints in conflict where there is no plan.
     """
@@ -66,7 +67,9 @@ def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> Pl
     say(f"cost {show(found.cost, USD)}, proven within {found.gap:.3%}; checking it by re-simulation")
     certificate = certify(found)
     certificate.check()
-    worths = programme_worths(problem, gap=gap, time_limit=time_limit, say=say)
+    # Whoever stopped the solver wants what there is, not more searches.
+    stopped = found.status == Outcome.CANCELLED
+    worths = () if stopped else programme_worths(problem, gap=gap, time_limit=time_limit, say=say)
     return PlanStudy(
         document=document,
         scenario=scenario,

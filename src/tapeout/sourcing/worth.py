@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tapeout.errors import CancelledError
 from tapeout.sourcing.finance import discount_factors
 from tapeout.sourcing.plan import solve
 from tapeout.sourcing.problem import Problem, Programme
+from tapeout.sourcing.solver import Outcome
 from tapeout.units import Dimensionless, Seconds, Usd
 
 
@@ -30,18 +32,26 @@ def programme_worths(
 ) -> tuple[ProgrammeWorth, ...]:
     """The worth of each programme alone, against the plan without any; differences below the solver's gap are noise.
 
-    most to pay = cost(no programme) - cost(this programme, spend 0), at least 0.
+    most to pay = cost(no programme) - cost(this programme, spend 0), at least 0. Raises CancelledError where the user stops it.
     """
     if not problem.programmes:
         return ()
-    without = solve(_only(problem, None), gap=gap, time_limit=time_limit).cost
+    without = _least_cost(_only(problem, None), gap, time_limit)
     found = []
     for programme in problem.programmes:
         say(f"what is {programme.id} worth?")
         free = replace(programme, spend=np.zeros_like(programme.spend))
-        cost = solve(_only(problem, free), gap=gap, time_limit=time_limit).cost
+        cost = _least_cost(_only(problem, free), gap, time_limit)
         found.append(ProgrammeWorth(programme=programme.id, most_to_pay=max(0.0, without - cost), spend=_present_value(problem, programme)))
     return tuple(found)
+
+
+def _least_cost(problem: Problem, gap: Dimensionless, time_limit: Seconds) -> Usd:
+    """The cost of the best plan; raises CancelledError where the user stopped the search, since its cost would be no least one."""
+    plan = solve(problem, gap=gap, time_limit=time_limit)
+    if plan.status == Outcome.CANCELLED:
+        raise CancelledError("stopped while the worth of the programmes was computed; nothing was written")
+    return plan.cost
 
 
 def _only(problem: Problem, programme: Programme | None) -> Problem:
