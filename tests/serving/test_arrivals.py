@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tapeout.errors import InputError
-from tapeout.serving.arrivals import Lengths, closed_loop, poisson
+from tapeout.serving.arrivals import closed_loop, poisson
+from tapeout.workload.traffic import Lengths
 
 COUNT = 20_000
 
@@ -51,13 +52,13 @@ def test_a_closed_loop_of_more_users_than_requests_starts_them_all() -> None:
 
 @pytest.mark.parametrize("shortest", [0.0, -0.5, 1.01, math.nan])
 def test_a_share_outside_its_range_is_refused(shortest: float) -> None:
-    with pytest.raises(InputError, match="shortest is a share of the longest"):
+    with pytest.raises(InputError, match="shortest is a share of the nominal length"):
         Lengths(prompt=10, output=10, shortest=shortest)
 
 
 def test_other_bad_traffic_is_refused() -> None:
     lengths = Lengths(prompt=10, output=10)
-    with pytest.raises(InputError, match="prompt must be at least 1 token"):
+    with pytest.raises(InputError, match="the prompt length must be at least 1 token"):
         Lengths(prompt=0, output=10)
     for rate in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(InputError, match="the rate must be finite and above 0"):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tapeout.errors import InputError
-from tapeout.serving.arrivals import Lengths, poisson
+from tapeout.serving.arrivals import poisson
 from tapeout.serving.metrics import Slo, Summary, attained, end_to_end, percentiles, queueing, summary, tpot, ttft
 from tapeout.serving.scheduler import Outcome, Policy, Requests, simulate
 from tapeout.serving.step_model import StepModel
+from tapeout.workload.traffic import Lengths
 
 MODEL = StepModel(token_seconds=np.full(65, 1.0), sequence_seconds=np.zeros(65))
 

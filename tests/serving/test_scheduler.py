@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeout.errors import InputError
-from tapeout.serving.arrivals import Lengths, closed_loop, poisson
+from tapeout.serving.arrivals import closed_loop, poisson
 from tapeout.serving.scheduler import Outcome, Policy, Requests, simulate
 from tapeout.serving.step_model import AttentionCost, StepModel
+from tapeout.workload.traffic import Lengths
 
 SIZE = 64
 

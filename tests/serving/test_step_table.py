@@ -10,7 +10,7 @@ from tapeout.performance.deployment import Deployment
 from tapeout.performance.predict import Case, Kind, Prediction, predict
 from tapeout.performance.rates import rates
 from tapeout.performance.step import Layout, layout, step_time
-from tapeout.serving.arrivals import Lengths, closed_loop
+from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.metrics import Summary, summary
 from tapeout.serving.scheduler import simulate
 from tapeout.serving.step_model import Step
@@ -19,6 +19,7 @@ from tapeout.workload.architecture import Architecture, Attention, FeedForward, 
 from tapeout.workload.numerics import numerics
 from tapeout.workload.operators import Batch, Sharding
 from tapeout.workload.shapes import shapes
+from tapeout.workload.traffic import Lengths
 
 BUDGET, SEQUENCES = 512, 64
 GROUPED = Attention(heads=32, kv_heads=8, head_size=128, value_size=128)

@@ -1,1 +1,1 @@
-"""What must be served. In: a Hugging Face `config.json`, lengths and a demand forecast; out: `Architecture`, operators, demand."""
+"""What must be served. In: a Hugging Face `config.json` and lengths; out: `Architecture`, the operators of a step, footprints."""

@@ -18,25 +18,25 @@ TokenNumbers = Annotated[NDArray[np.int64], Unit("token")]
 class Lengths:
     """Nominal tokens of a request, in and out; each is drawn uniformly from `shortest` to 1 times nominal, fixed where that is 1.
 
-    >>> Lengths(input=1000, output=500, shortest=0.8).mean_input
+    >>> Lengths(prompt=1000, output=500, shortest=0.8).mean_prompt
     900.0
     """
 
-    input: Tokens
+    prompt: Tokens
     output: Tokens
     shortest: Dimensionless = 1.0
 
     def __post_init__(self) -> None:
-        for name, value in (("input", self.input), ("output", self.output)):
+        for name, value in (("prompt", self.prompt), ("output", self.output)):
             if not 1 <= value < np.inf:
                 raise InputError(f"the {name} length must be at least 1 token", given=value)
         if not 0 < self.shortest <= 1:
             raise InputError("shortest is a share of the nominal length", given=self.shortest, allowed="above 0, at most 1")
 
     @property
-    def mean_input(self) -> Tokens:
+    def mean_prompt(self) -> Tokens:
         """Mean tokens of the prompt."""
-        return self.input * (1 + self.shortest) / 2
+        return self.prompt * (1 + self.shortest) / 2
 
     @property
     def mean_output(self) -> Tokens:
@@ -46,7 +46,7 @@ class Lengths:
     def sample(self, requests: int, generator: np.random.Generator) -> tuple[TokenNumbers, TokenNumbers]:
         """Input and output tokens of `requests` independent requests, whole and at least 1, each of shape (requests,)."""
         shares = generator.uniform(self.shortest, 1.0, size=(2, requests))
-        nominal = np.array([[self.input], [self.output]])
+        nominal = np.array([[self.prompt], [self.output]])
         drawn = np.maximum(1, np.rint(shares * nominal)).astype(np.int64)
         return drawn[0], drawn[1]
 
@@ -63,9 +63,9 @@ class RequestKind:
 class RequestMix:
     """Several kinds of requests, whose shares sum to 1.
 
-    >>> chat, document = Lengths(input=500, output=300), Lengths(input=8000, output=500)
+    >>> chat, document = Lengths(prompt=500, output=300), Lengths(prompt=8000, output=500)
     >>> mix = RequestMix(kinds=(RequestKind(share=0.75, lengths=chat), RequestKind(share=0.25, lengths=document)))
-    >>> mix.mean_input, mix.mean_output
+    >>> mix.mean_prompt, mix.mean_output
     (2375.0, 350.0)
     """
 
@@ -77,9 +77,9 @@ class RequestMix:
             raise InputError("the shares of a mix must be positive and sum to 1", given=shares)
 
     @property
-    def mean_input(self) -> Tokens:
+    def mean_prompt(self) -> Tokens:
         """Mean tokens of a prompt, over all kinds."""
-        return sum(kind.share * kind.lengths.mean_input for kind in self.kinds)
+        return sum(kind.share * kind.lengths.mean_prompt for kind in self.kinds)
 
     @property
     def mean_output(self) -> Tokens:
