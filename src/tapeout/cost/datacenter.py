@@ -158,7 +158,7 @@ def capital_recovery_factor(rate: ArrayLike, life: ArrayLike) -> Array:
     interest, years = np.asarray(rate, dtype=np.float64), np.asarray(life, dtype=np.float64) / YEAR
     if not (np.all(interest > -1) and np.all(years > 0)):
         raise InputError("an annuity needs a rate above -100 % and a positive life", given=f"rate {rate!r}, life {life!r} s")
-    small = np.abs(interest) < 1e-9
+    small = np.abs(interest) < 1e-30  # where the quotient of the two tiny numbers would lose its digits
     usual = np.where(small, 1.0, interest)
     factor = usual / -np.expm1(-years * np.log1p(usual))
     return np.asarray(np.where(small, 1 / years, factor))
