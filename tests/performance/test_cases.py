@@ -63,6 +63,8 @@ def test_good_rows_are_ok_with_finite_bands(changes: dict[str, str]) -> None:
         ({"concurrency": "x"}, "bad value: concurrency"),
         ({"tp": "3"}, "bad value: tp 3 does not divide 64 heads"),
         ({"tp": "16", "chips": "8"}, "bad value: tp x pp x dp"),
+        ({"dp": "4"}, "bad value: tp x pp x dp = 16 exceeds 8 chips"),
+        ({"model": "Qwen/Qwen3-235B-A22B", "ep": "8", "dp": "1"}, "bad value: ep 8 does not divide tp x dp = 4"),
         ({"tp": "", "ep": "4"}, "bad value: pp, ep or dp given without tp"),
         ({"isl": "200000"}, "bad value: isl + osl"),
         ({"chips": "1", "tp": "1", "model": "meta-llama/Llama-3.1-405B"}, "does not fit"),

@@ -79,11 +79,11 @@ def _case(row: Row) -> Case:
     concurrency = _positive(row, "concurrency") if kind == "online" else None
     return Case(
         kind=Kind(kind), chip=hardware, chips=chips, model=architecture, precision=precision, prompt=_whole(row, "isl", MOST_TOKENS),
-        output=_whole(row, "osl", MOST_TOKENS), concurrency=concurrency, deployment=_deployment(row, chips, architecture),
+        output=_whole(row, "osl", MOST_TOKENS), concurrency=concurrency, deployment=_deployment(row, architecture),
     )  # fmt: skip
 
 
-def _deployment(row: Row, chips: int, architecture: Architecture) -> Deployment | None:
+def _deployment(row: Row, architecture: Architecture) -> Deployment | None:
     given = {name: _whole(row, name, MOST_CHIPS) for name in ("tp", "pp", "ep", "dp") if row[name].strip()}
     if "tp" not in given:
         if given.get("pp", 1) == given.get("ep", 1) == given.get("dp", 1) == 1:
@@ -92,15 +92,8 @@ def _deployment(row: Row, chips: int, architecture: Architecture) -> Deployment 
     tensor, pipeline = given["tp"], given.get("pp", 1)
     # Experts can be split only where there are some; tables give ep = tp for dense models too.
     expert = given.get("ep", 1) if architecture.has_experts else 1
-    data = given.get("dp", expert // tensor if expert > tensor else 1)
-    if expert > tensor and data * tensor != expert:
-        data = expert // tensor
-    return Deployment(
-        tensor=tensor,
-        pipeline=pipeline,
-        expert=expert,
-        data=data if tensor * pipeline * data <= chips else max(1, chips // (tensor * pipeline)),
-    )
+    data = given.get("dp", max(1, expert // tensor))
+    return Deployment(tensor=tensor, pipeline=pipeline, expert=expert, data=data)
 
 
 def _whole(row: Row, name: str, most: int) -> int:

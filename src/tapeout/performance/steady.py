@@ -69,8 +69,8 @@ def closed_loop(cases: Layout, prompt: TokenNumbers, output: TokenNumbers, seque
         decoding = np.maximum(places * rest / np.maximum(first + rest, 1e-30), np.minimum(places, 1.0))
     served = mean.admitted / mean.seconds
     # Little's law: users in the loop = rate x (waiting + first token + the rest).
-    ttft = np.maximum(first, users / np.maximum(served, 1e-30) - rest)
-    ttft = np.where(users > places * 1.0001, ttft, np.where(mean.decoding < decoding * 0.999, ttft, first))
+    queue = (users > places * 1.0001) | (mean.decoding < decoding * 0.999)
+    ttft = np.where(queue, np.maximum(first, users / np.maximum(served, 1e-30) - rest), first)
     rate = users * output / (ttft + rest) * stages
     return Steady(
         ttft=ttft, tpot=mean.seconds, output_rate=rate, decoding=mean.decoding, prefill_share=mean.prefill_share, shares=mean.shares
