@@ -32,7 +32,7 @@ def decode_cost(chip, cost):
     if chip.memory.capacity.value < 100 * GB:
         return math.inf
     seconds = 70 * GB / chip.memory.bandwidth.value
-    return seconds * ((price_with_margin(cost.mid.total, 0.5) + 4000) / (4 * YEAR) + chip.power.value * 1.2 * 0.08 / 3.6e6)
+    return seconds * ((float(price_with_margin(cost.mid.total, 0.5)) + 4000) / (4 * YEAR) + chip.power.value * 1.2 * 0.08 / 3.6e6)
 
 
 def brute_force(space):

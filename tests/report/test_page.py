@@ -11,7 +11,7 @@ import pytest
 from tapeout.provenance import Grade
 from tapeout.report import echarts
 from tapeout.report.assumptions import Assumption, assumptions_table
-from tapeout.report.figures import cost_per_query_figure, fleet_figure, price_figure, supplier_figure
+from tapeout.report.figures import cost_per_query_figure, fleet_figure, supplier_figure
 from tapeout.report.numbers import CENTS, COUNT, PERCENT, NumberStyle
 from tapeout.report.page import KeyFigure, Page, Section, csv_link, render
 from tapeout.report.tables import Column, Table, to_csv
@@ -74,12 +74,6 @@ def test_costs_that_span_far_get_a_logarithmic_axis(values: tuple[float, ...], k
     columns = (Column(key="quarter", heading="Quarter"), Column(key="m", heading="m", style=CENTS))
     table = Table(id="cost", title="cost", columns=columns, rows=[{"quarter": str(q), "m": value} for q, value in enumerate(values)])
     assert cost_per_query_figure(table).option["yAxis"]["type"] == kind
-
-
-def test_price_bars_carry_their_band() -> None:
-    columns = (Column(key="chip", heading="Chip"), Column(key="usd.p50", heading="USD", style=NumberStyle()))
-    table = Table(id="price", title="Price", columns=columns, rows=[{"chip": "a", "usd": {"p5": 1.0, "p50": 2.0, "p95": 4.0}}])
-    assert price_figure(table, name_key="chip", price_key="usd", style=NumberStyle(), caption="c").option["series"]
 
 
 def test_guesses_come_first() -> None:

@@ -1,9 +1,12 @@
 """The worth of a programme in closed form: what its chips save against rent, and nothing where they save nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tapeout.sourcing.finance import HOURS
+from tapeout.sourcing.plan import solve
 from tapeout.sourcing.problem import ContractKind
 from tapeout.sourcing.worth import programme_worths
 
@@ -30,3 +33,13 @@ def test_a_programme_that_saves_nothing_is_worth_nothing(make):
 def test_no_programme_no_worth(make):
     problem = make.problem([make.offer("cloud", 2, rent=1.0)], np.ones(2))
     assert programme_worths(problem, gap=1e-3, time_limit=10.0) == ()
+
+
+@pytest.mark.parametrize(("ratio", "starts"), [(0.99, 1), (1.01, 0)])
+def test_the_plan_starts_what_costs_less_than_it_is_worth(make, ratio, starts):
+    problem = case(make, 2.0)
+    (worth,) = programme_worths(problem, gap=1e-9, time_limit=60.0)
+    (one,) = problem.programmes
+    spend = one.spend * ratio * worth.most_to_pay / worth.spend
+    plan = solve(dataclasses.replace(problem, programmes=(dataclasses.replace(one, spend=spend),)), gap=1e-9)
+    assert plan.starts.sum() == starts

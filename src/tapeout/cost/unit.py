@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from tapeout.cost.die import YieldModel, dies_per_wafer, harvested, known_good_die, negative_binomial, reticle_area
 from tapeout.cost.package import chip_last_package
@@ -26,7 +29,7 @@ from tapeout.hardware.process import (
     process,
 )
 from tapeout.provenance import Sourced
-from tapeout.units import Dimensionless, SquareMetres, Usd
+from tapeout.units import Dimensionless, SquareMetres, Unit, Usd
 
 T = TypeVar("T")
 
@@ -123,15 +126,15 @@ def unit_cost(chip: Chip, *, package: Packaging | None = None, yield_model: Yiel
     )
 
 
-def price_with_margin(cost: Usd, margin: Dimensionless) -> Usd:
+def price_with_margin(cost: ArrayLike, margin: Dimensionless) -> Annotated[NDArray[np.float64], Unit("USD")]:
     """Price at which a seller with gross margin `margin` sells what costs `cost`: P = C / (1 - m) [epoch-ai-chip-counts].
 
-    >>> round(price_with_margin(1153.0, 0.575))
+    >>> round(float(price_with_margin(1153.0, 0.575)))
     2713
     """
     if not 0 <= margin < 1:
         raise InputError("a gross margin must be at least 0 and below 1", given=margin)
-    return cost / (1 - margin)
+    return np.asarray(np.asarray(cost, dtype=np.float64) / (1 - margin))
 
 
 def die_cost(

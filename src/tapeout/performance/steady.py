@@ -7,7 +7,6 @@ Queueing for memory and for the token budget follows from Little's law. Bursts a
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -109,9 +108,3 @@ def _mean_step(cases: Layout, prompt: Array, output: Array, decoding: Array) -> 
         prefill_share=share * (mixed.seconds - plain.seconds) / ((1 - share) * plain.seconds + share * mixed.seconds),
         shares=(1 - share) * plain.shares + share * mixed.shares,
     )
-
-
-def take(steady: Steady, rows: NDArray[np.int64]) -> Steady:
-    """The cases `rows`, in that order."""
-    parts = {field.name: getattr(steady, field.name) for field in dataclasses.fields(steady)}
-    return Steady(**{name: part[:, rows] if name == "shares" else part[rows] for name, part in parts.items()})

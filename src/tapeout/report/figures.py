@@ -13,7 +13,7 @@ from typing import Any
 
 from tapeout.report.numbers import CENTS, COUNT, MEGAWATTS, PER_SECOND, PERCENT, USD, NumberStyle
 from tapeout.report.palette import OTHER, SERIES
-from tapeout.report.tables import Table, flat, plain
+from tapeout.report.tables import Table, plain
 
 Option = dict[str, Any]
 Values = list[float | None]
@@ -85,7 +85,7 @@ def supplier_figure(table: Table, largest_share: float | None = None) -> Figure:
         table,
         id="suppliers",
         title="Dependence on suppliers",
-        caption="Share of the fleet's throughput by supplier of the chip.",
+        caption="Share of what is served, by supplier of the chip.",
         style=PERCENT,
     )
     figure.option["yAxis"]["max"] = 1
@@ -140,28 +140,6 @@ def power_figure(table: Table, held_key: str = "held", used_key: str = "used") -
     option = _by_quarter(_quarters(table), [used, held])
     caption = "Power for computing held at all sites, and the rated power of the chips that stand there, in megawatts."
     return Figure(id="power", title="Power", caption=caption, option=option, keys=keys, table=table, style=MEGAWATTS)
-
-
-def price_figure(table: Table, *, name_key: str, price_key: str, style: NumberStyle, caption: str) -> Figure:
-    """Ranked prices as bars with their 5 % to 95 % band; `price_key` leads to `p5`, `p50` and `p95`, rows without a price are left out."""
-    priced = [cells for cells in map(flat, table.rows) if isinstance(cells.get(f"{price_key}.p50"), (int, float))]
-    ranked = sorted(priced, key=lambda cells: float(str(cells[f"{price_key}.p50"])))
-    names = [str(cells[name_key]) for cells in ranked]
-    bands = [[index, cells.get(f"{price_key}.p5"), cells.get(f"{price_key}.p95")] for index, cells in enumerate(ranked)]
-    option = _frame()
-    option["yAxis"] = _category(names) | {"inverse": True}
-    option["yAxis"]["axisLabel"] |= {"interval": 0, "width": 150, "overflow": "truncate"}
-    option["xAxis"] = _value() | {"splitNumber": 4}
-    option["series"] = [
-        _bar("median", [cells[f"{price_key}.p50"] for cells in ranked], "@series-0") | {"barMaxWidth": 16},
-        {"type": "custom", "name": "5 % to 95 % band", "renderItem": "@band", "data": bands, "itemStyle": {"color": "@ink"}, "z": 5}
-        | {"encode": {"x": [1, 2], "y": 0}},
-    ]
-    keys = (Key(name="median", colour="@series-0", mark=Mark.BAR), Key(name="5 % to 95 % band", colour="@ink", mark=Mark.LINE))
-    return Figure(
-        id=f"{table.id}-ranked", title=table.title, caption=caption, option=option, keys=keys, table=table, style=style, wide=True,
-        height=90 + 26 * max(len(names), 2),
-    )  # fmt: skip
 
 
 def _stacked(table: Table, *, id: str, title: str, caption: str, style: NumberStyle, wide: bool = False) -> Figure:  # noqa: A002

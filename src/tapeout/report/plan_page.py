@@ -75,7 +75,7 @@ def plan_key_figures(
 ) -> tuple[KeyFigure, ...]:
     """The numbers of the first screen: discounted cost in USD, USD per query at both ends, shares, the own chip's start."""
     return (
-        KeyFigure(label="Total cost, discounted", value=USD.show(cost), note=f"within {PERCENT.show(_proven(gap))} of the best possible"),
+        KeyFigure(label="Total cost, discounted", value=USD.show(cost), note=f"within {proven_gap(gap)} of the best possible"),
         KeyFigure(label="A query, first quarter", value=CENTS.show(first_cost_per_query)),
         KeyFigure(
             label="A query, last quarter", value=CENTS.show(last_cost_per_query), note=_change(first_cost_per_query, last_cost_per_query)
@@ -85,9 +85,9 @@ def plan_key_figures(
     )
 
 
-def _proven(gap: float) -> float:
-    """The gap without the solver's dust."""
-    return gap if gap > DUST else 0.0
+def proven_gap(gap: float) -> str:
+    """The gap as text, without the solver's dust."""
+    return PERCENT.show(gap if gap > DUST else 0.0)
 
 
 def _change(first: float, last: float) -> str:
@@ -102,7 +102,7 @@ def certificate_table(*, cost: float, bound: float, gap: float, resimulated: flo
     rows: list[dict[str, object]] = [
         {"check": "cost of the plan", "text": USD.show(cost), "value": cost},
         {"check": "lower bound on any plan", "text": USD.show(bound), "value": bound},
-        {"check": "gap between them", "text": PERCENT.show(_proven(gap)), "value": gap},
+        {"check": "gap between them", "text": proven_gap(gap), "value": gap},
         {"check": "cost when simulated again", "text": USD.show(resimulated), "value": resimulated},
         {"check": "difference, relative", "text": f"{abs(resimulated - cost) / max(abs(cost), 1.0):.1e}", "value": abs(resimulated - cost)},
         {"check": "constraints broken", "text": "; ".join(violations) or "none", "value": len(violations)},

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tapeout.performance.best import Serving
-from tapeout.provenance import DATA, facts_within
-from tapeout.report.assumptions import Assumption, assumption, assumptions_table, sources_table
-from tapeout.report.files import Input, Run
-from tapeout.report.numbers import CENTS, COUNT, PERCENT, USD, NumberStyle
-from tapeout.report.plan_page import PlanView, Provenance, certificate_table, plan_key_figures, plan_page
+from tapeout.report.assumptions import assumptions_table, sources_table
+from tapeout.report.files import Run
+from tapeout.report.numbers import CENTS, COUNT, USD, NumberStyle
+from tapeout.report.plan_evidence import evidence, read_files
+from tapeout.report.plan_page import PlanView, Provenance, certificate_table, plan_key_figures, plan_page, proven_gap
 from tapeout.report.plan_view import cost_per_query_table, plan_figures, plan_tables
-from tapeout.report.plan_words import own_chip_answer, summary, unmet_share
+from tapeout.report.plan_words import own_chip_answer, programme_starts, summary, unmet_share
 from tapeout.report.tables import Column, Table
 from tapeout.sourcing.finance import cash_by_quarter, cost_per_query_by_quarter, fleet_by_chip, levelised_cost_per_query
 from tapeout.study import PlanStudy
@@ -34,7 +33,7 @@ NOTES = (
 def run(study: PlanStudy, *, version: str, date: str) -> Run:
     """Everything that `tapeout plan` writes."""
     tables = plan_tables(study.plan)
-    inputs = _inputs(study)
+    inputs = read_files(study)
     extra = (serving_table(study), _worth_table(study), _offers_table(study))
     view = _view(study, tables, extra, Provenance(version=version, date=date, inputs=inputs))
     written = (*view.tables, view.assumptions, view.sources, view.certificate)
@@ -45,8 +44,7 @@ def plan_record(study: PlanStudy) -> dict[str, Any]:
     """What `plan.json` holds: cost, bound, gap, re-simulated cost in USD; cost per query and cash by quarter; orders and starts."""
     plan, quarters = study.plan, study.plan.problem.quarters
     per_query = dict(zip(quarters, cost_per_query_by_quarter(plan).tolist(), strict=True))
-    pairs = zip(plan.problem.programmes, plan.starts, strict=True)
-    starts = {one.id: quarters[int(np.argmax(begun))] if begun.sum() > 0.5 else None for one, begun in pairs}
+    starts = {programme.id: None for programme in plan.problem.programmes} | programme_starts(plan)
     return {
         "scenario": study.scenario.name,
         "status": plan.status,
@@ -67,7 +65,7 @@ def plan_record(study: PlanStudy) -> dict[str, Any]:
 
 
 def summary_table(study: PlanStudy) -> Table:
-    """The plan by year, for the terminal: what is served, with which chips, at what cost."""
+    """The plan by quarter, for the terminal: what is served, with which chips, at what cost."""
     plan, quarters = study.plan, study.plan.problem.quarters
     cash, per_query = cash_by_quarter(plan), cost_per_query_by_quarter(plan)
     fleets = {chip: count for chip, count in fleet_by_chip(plan).items() if count.max() >= 1}
@@ -84,10 +82,7 @@ def summary_table(study: PlanStudy) -> Table:
         Column(key="usd_per_query", heading="A query", style=CENTS),
         *(Column(key=chip, heading=chip.partition("-")[2] or chip, style=COUNT) for chip in fleets),
     )
-    note = (
-        " ".join(summary(study))
-        + f" Cost {USD.show(plan.cost)}, bound {USD.show(plan.bound)}, gap {PERCENT.show(plan.gap if plan.gap > 1e-6 else 0.0)}."
-    )
+    note = " ".join(summary(study)) + f" Cost {USD.show(plan.cost)}, bound {USD.show(plan.bound)}, gap {proven_gap(plan.gap)}."
     return Table(id="summary", title=study.scenario.title, columns=columns, rows=rows, note=note)
 
 
@@ -96,7 +91,7 @@ def _view(study: PlanStudy, tables: dict[str, Table], extra: tuple[Table, ...], 
     per_query = cost_per_query_by_quarter(plan)
     known = per_query[np.isfinite(per_query)]
     costs = cost_per_query_table(plan.problem.quarters, {}, per_query)
-    assumed = _assumptions(study)
+    assumed = evidence(study)
     cited = {one.source for one in assumed}
     reference = (REPORTED_QUERY_COST, REFERENCE) if "reuters-openai-own-chips" in cited else (None, "")
     violations = tuple(name for name, size in study.certificate.violations.items() if size > 1e-6)
@@ -184,28 +179,3 @@ def _offers_table(study: PlanStudy) -> Table:
         for offer in study.problem.offers
     ]  # fmt: skip
     return Table(id="offers", title="What each contract costs", columns=columns, rows=rows)
-
-
-def _assumptions(study: PlanStudy) -> list[Assumption]:
-    """The scenario's assumptions, then the facts of every chip in it."""
-    stated = [
-        Assumption(
-            name=row.path, value=row.value, low=row.low, high=row.high, grade=row.grade, source=row.source, place=row.place, note=row.why
-        )
-        for row in study.scenario.assumptions()
-    ]
-    facts = [assumption(f"{name}: {path}", fact) for name, chip in study.chips.by_name.items() for path, fact in facts_within(chip)]
-    return [*stated, *facts]
-
-
-def _inputs(study: PlanStudy) -> tuple[Input, ...]:
-    """The scenario, the models' files where it names its own, and every fact file that a study may read."""
-    scenario = Path(study.document.file)
-    found = [Input(name=scenario.name, content=scenario.read_bytes(), frozen=True)]
-    for served in study.scenario.models.values():
-        if served.architecture.endswith(".json"):
-            path = scenario.parent / served.architecture
-            found.append(Input(name=f"models/{path.name}", content=path.read_bytes(), frozen=True))
-    chips = {DATA / "chips" / f"{name}.toml" for name in study.chips.by_name}
-    facts = sorted(path for path in DATA.rglob("*.toml") if path.parent.name != "chips" or path in chips)
-    return (*found, *(Input(name=f"data/{path.relative_to(DATA).as_posix()}", content=path.read_bytes()) for path in facts))

@@ -28,6 +28,14 @@ HOSTED = "hosted"
 LEAST = 1e-6
 
 QUARTER = Column(key="quarter", heading="Quarter")
+CHIPS = (
+    QUARTER,
+    Column(key="chip", heading="Chip"),
+    Column(key="contract", heading="Contract"),
+    Column(key="supplier", heading="Supplier"),
+    Column(key="site", heading="Site"),
+    Column(key="chips", heading="Chips", style=COUNT),
+)
 DEMAND, BLENDED, HELD, USED = "demand", "blended", "held", "used"
 
 
@@ -82,25 +90,12 @@ def cost_per_query_table(quarters: tuple[str, ...], by_model: Mapping[str, Array
 
 
 def _fleet_table(plan: Plan) -> Table:
-    columns = (
-        QUARTER,
-        Column(key="chip", heading="Chip"),
-        Column(key="contract", heading="Contract"),
-        Column(key="supplier", heading="Supplier"),
-        Column(key="site", heading="Site"),
-        Column(key="chips", heading="Chips", style=COUNT),
-    )
-    return Table(id="fleet", title="Fleet in service", columns=columns, rows=list(_counts(plan, plan.fleet)))
+    return Table(id="fleet", title="Fleet in service", columns=CHIPS, rows=list(_counts(plan, plan.fleet)))
 
 
 def _orders_table(plan: Plan) -> Table:
     columns = (
-        QUARTER,
-        Column(key="chip", heading="Chip"),
-        Column(key="contract", heading="Contract"),
-        Column(key="supplier", heading="Supplier"),
-        Column(key="site", heading="Site"),
-        Column(key="chips", heading="Chips", style=COUNT),
+        *CHIPS,
         Column(key="serves_from", heading="Serves from"),
         Column(key="unit_price_usd", heading="Price of a chip", style=USD_EXACT),
         Column(key="rent_usd_per_hour", heading="Rent per hour", style=USD_EXACT),

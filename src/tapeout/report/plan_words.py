@@ -23,13 +23,14 @@ def summary(study: PlanStudy) -> tuple[str, ...]:
 
 def own_chip_answer(plan: Plan) -> str:
     """The own chip in three words: when a programme starts, or that none does."""
-    started = _starts(plan)
-    return f"start {started[0][1]}" if started else ("do not start" if plan.problem.programmes else "no programme on offer")
+    started = programme_starts(plan)
+    return f"start {next(iter(started.values()))}" if started else ("do not start" if plan.problem.programmes else "no programme on offer")
 
 
-def _starts(plan: Plan) -> list[tuple[str, str]]:
+def programme_starts(plan: Plan) -> dict[str, str]:
+    """The quarter in which each programme that is started starts."""
     pairs = zip(plan.problem.programmes, plan.starts, strict=True)
-    return [(programme.id, plan.problem.quarters[int(np.argmax(started))]) for programme, started in pairs if started.sum() > 0.5]
+    return {programme.id: plan.problem.quarters[int(np.argmax(started))] for programme, started in pairs if started.sum() > 0.5}
 
 
 def _first_year(plan: Plan) -> str:
@@ -48,9 +49,9 @@ def _first_year(plan: Plan) -> str:
 def _own_chip(study: PlanStudy) -> str:
     if not study.worths:
         return ""
-    started = _starts(study.plan)
+    started = programme_starts(study.plan)
     if started:
-        name, quarter = started[0]
+        name, quarter = next(iter(started.items()))
         worth = next(one for one in study.worths if one.programme == name)
         return f"Start the own chip ({name}) in {quarter}: {_worth(worth)}."
     best = max(study.worths, key=lambda one: one.most_to_pay - one.spend)

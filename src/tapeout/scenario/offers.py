@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tapeout.cost.nre import programme_facts
 from tapeout.cost.prices import Scope, Term, purchase, rent_by_quarter
 from tapeout.cost.tco import finance
+from tapeout.cost.unit import price_with_margin
 from tapeout.hardware.system import server_of
 from tapeout.scenario.contracts import AnyContract, Lease, OnDemand, Own, Partner, Purchase, Reserved
 from tapeout.scenario.hardware import Chips
@@ -50,6 +51,11 @@ def quarters_of(time: Seconds) -> int:
     return math.ceil(time / QUARTER - 1e-6)
 
 
+def commitment(term: int) -> Term:
+    """The commitment whose quotes price a contract of `term` quarters."""
+    return Term.RESERVED_3Y if term >= LONG_TERM else Term.RESERVED_1Y
+
+
 def window(scenario: Scenario, first: Quarter | None, last: Quarter | None) -> tuple[int, int]:
     """First and last quarter of a window as indexes of the plan, cut to it; an empty window has last below first."""
     begin = 0 if first is None else max(0, first - scenario.start)
@@ -70,8 +76,7 @@ def _rented(scenario: Scenario, name: str, contract: OnDemand | Reserved | Lease
     if contract.price is not None:
         rent, source = contract.price.over(scenario.start, scenario.quarters), contract.price.source
     else:
-        commitment = Term.RESERVED_3Y if term >= LONG_TERM else Term.RESERVED_1Y
-        word = Term.ON_DEMAND if isinstance(contract, OnDemand) else commitment
+        word = Term.ON_DEMAND if isinstance(contract, OnDemand) else commitment(term)
         path = rent_by_quarter(chip.id, scenario.quarter_labels, term=word, seller=contract.seller)
         rent, source = path.value, f"{word} quotes of the catalogue"
     return Offer(
@@ -128,9 +133,11 @@ def _price(scenario: Scenario, contract: Purchase | Partner | Own, chips: Chips)
     host = server_of(chips.by_name[contract.chip].id)
     around = host.host_price.value / host.chips + host.network_price.value
     if isinstance(contract, Own):
-        cost = chips.own_costs[contract.chip].mid.total
-        costs = np.full(scenario.quarters, cost) if contract.price is None else contract.price.over(scenario.start, scenario.quarters)
-        return costs / (1 - _margin(scenario, contract)) + around, "cost model" if contract.price is None else contract.price.source
+        cost, source = chips.own_costs[contract.chip].mid.total, "cost model"
+        costs = np.full(scenario.quarters, cost)
+        if contract.price is not None:
+            costs, source = contract.price.over(scenario.start, scenario.quarters), contract.price.source
+        return price_with_margin(costs, _margin(scenario, contract)) + around, source
     if contract.price is not None:
         return contract.price.over(scenario.start, scenario.quarters) + around, contract.price.source
     bought = [purchase(contract.chip, label) for label in scenario.quarter_labels]

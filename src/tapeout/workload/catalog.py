@@ -87,6 +87,16 @@ def model_id(name: str) -> str:
     return identifier
 
 
+def shape_file(identifier: str) -> Path:
+    """The `config.json` that holds the shape of the model with this id of the catalogue.
+
+    >>> shape_file("deepseek-ai/DeepSeek-R1").name
+    'deepseek-ai--DeepSeek-V3.json'
+    """
+    shape = _table()[identifier].get("shape", identifier)
+    return DATA / "models" / f"{shape.replace('/', '--')}.json"
+
+
 def base_name(name: str) -> str:
     """The part of a model's name that decides its shape: without publisher, variant, release date and number format, in lower case.
 
@@ -136,5 +146,4 @@ def _facts(identifier: str) -> ModelFacts:
 
 @cache
 def _architecture(identifier: str) -> Architecture:
-    shape = _table()[identifier].get("shape", identifier)
-    return read_config_file(DATA / "models" / f"{shape.replace('/', '--')}.json", identifier)
+    return read_config_file(shape_file(identifier), identifier)
