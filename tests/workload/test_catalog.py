@@ -45,6 +45,14 @@ FACTS = tomllib.loads((DATA / "models.toml").read_text())
         ("tiiuae/falcon-180B-chat", "tiiuae/falcon-180B"),
         ("QWEN/qwen3-32b-awq", "Qwen/Qwen3-32B"),
         ("llama-3.1-8b", "meta-llama/Llama-3.1-8B"),
+        ("deepseek-ai/DeepSeek-V3.2-Exp", "deepseek-ai/DeepSeek-V3.2"),
+        ("sgl-project/DeepSeek-V4-Flash-FP8", "deepseek-ai/DeepSeek-V4-Flash"),
+        ("Qwen/Qwen3-Next-80B-A3B-Thinking", "Qwen/Qwen3-Next-80B-A3B-Instruct"),
+        ("nvidia/Qwen3.6-35B-A3B-NVFP4", "Qwen/Qwen3.5-35B-A3B"),
+        ("nvidia/GLM-5.2-NVFP4", "zai-org/GLM-5.2"),
+        ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4", "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16"),
+        ("MiniMaxAI/MiniMax-Text-01-hf", "MiniMaxAI/MiniMax-M1-80k"),
+        ("nvidia/Kimi-K2.6-NVFP4", "moonshotai/Kimi-K2.5"),
     ],
 )
 def test_a_variant_names_its_base_shape(name: str, identifier: str) -> None:
@@ -100,9 +108,3 @@ def test_a_path_works_wherever_a_name_does(tmp_path: Path, monkeypatch: pytest.M
         assert model(name).groups == model("meta-llama/Llama-3.1-8B").groups
     with pytest.raises(UnsupportedModelError, match=r"other/config\.json: cannot read the file"):
         model("other/config.json")
-
-
-def test_a_refused_model_is_known_by_name() -> None:
-    assert "deepseek-ai/DeepSeek-V3.2" in model_ids()
-    with pytest.raises(UnsupportedModelError, match="indexer of sparse attention"):
-        model("deepseek-ai/DeepSeek-V3.2-Exp")

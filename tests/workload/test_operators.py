@@ -1,11 +1,13 @@
 """Operators: closed forms, shardings that conserve work, and expectations by simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.workload.architecture import Architecture, Attention, FeedForward, Latent, LayerGroup
+from tapeout.workload.architecture import Architecture, Attention, FeedForward, Latent, LayerGroup, Residual
 from tapeout.workload.operators import Batch, Operator, Role, Sharding, attended, experts_touched, operators
 from tapeout.workload.shapes import shapes
 
@@ -39,6 +41,8 @@ def matrices_per_token(architecture: Architecture) -> float:
     """Weight elements that one token meets, written out by hand from the shape."""
     group, hidden = architecture.groups[0], architecture.hidden
     attention, ff = group.attention, group.feed_forward
+    assert attention is not None
+    assert ff is not None
     if attention.latent:
         rank = attention.latent
         per_head = attention.head_size - rank.rope_size + attention.value_size
@@ -55,6 +59,7 @@ def test_decode_flops_equal_the_closed_form(architecture: Architecture) -> None:
     context, sequences = 1000.0, 7.0
     found = operators(shapes(architecture), [batch(sequences, 1, context)], sharding())
     attention = architecture.groups[0].attention
+    assert attention is not None
     sizes = (attention.latent.kv_rank * 2 + attention.latent.rope_size) if attention.latent else 2 * attention.head_size
     pairs = 2 * architecture.layers * attention.heads * sizes * (context + 1)
     assert total(found, "flops") == pytest.approx(sequences * (2 * matrices_per_token(architecture) + pairs), rel=1e-9)
@@ -124,3 +129,30 @@ def test_mixed_steps_add_up() -> None:
     decode, prefill = batch(16, 1, 700), batch(2, 256, 0)
     apart = [total(operators(shapes(DENSE), [part], sharding()), "flops") for part in (decode, prefill)]
     assert total(operators(shapes(DENSE), [decode, prefill], sharding()), "flops") == pytest.approx(sum(apart), rel=1e-9)
+
+
+def test_experts_that_see_a_projection_send_that() -> None:
+    """A quarter of the hidden size: a quarter of the expert work and of what is dispatched, and two products on every chip."""
+    wide = FeedForward(size=1024, experts=32, experts_per_token=4)
+    layout, step = sharding(tensor=1, expert=4), [batch(8, 1, 10)]
+    found = [operators(shapes(model(part)), step, layout) for part in (wide, replace(wide, latent_size=512))]
+    for field, role in (("message", Role.ALL_TO_ALL), ("flops", Role.EXPERT)):
+        full, quarter = (total([part for part in one if part.role is role], field) for one in found)
+        assert quarter == pytest.approx(full / 4)
+    extra = total([part for part in found[1] if "latent" in part.name], "flops")
+    assert extra == pytest.approx(10 * 8 * 2 * 2 * 2048 * 512)
+
+
+def test_richer_residuals_move_their_streams_and_sources() -> None:
+    """Around each part four streams are read twice and written once, with the part's input and output; sources are read once."""
+    dense = model(FeedForward(size=8192))
+    step, layout = [batch(4, 3, 0)], sharding()
+
+    def moved(residual: Residual) -> float:
+        groups = tuple(replace(group, residual=residual) for group in dense.groups)
+        found = operators(shapes(replace(dense, groups=groups)), step, layout)
+        return total([part for part in found if part.role is Role.ELEMENTWISE], "elements")
+
+    plain = moved(Residual())
+    assert moved(Residual(streams=4)) - plain == pytest.approx(10 * 2 * 12 * (4 * 4 + 2) * 2048)
+    assert moved(Residual(sources=5)) - plain == pytest.approx(10 * 2 * 12 * (5 + 2) * 2048)

@@ -52,6 +52,13 @@ class Configuration:
             raise self.fault(key, "impossible value", given=given, allowed=f"a whole number from {least} to {most}")
         return given
 
+    def fraction(self, key: str) -> float:
+        """The number at `key`, which lies between 0 and the largest count."""
+        given = self._required(key)
+        if type(given) not in (int, float) or not 0 < given <= _MOST:
+            raise self.fault(key, "impossible value", given=given, allowed=f"a number above 0, up to {_MOST}")
+        return float(given)
+
     def flag(self, key: str, default: bool) -> bool:
         """The truth value at `key`."""
         given = self.values.get(key)
@@ -72,6 +79,14 @@ class Configuration:
 
     def one_per_layer(self, key: str, layers: int, allowed: Sequence[Any], *, longer: bool = False) -> list[Any]:
         """The list at `key`, which has one of the `allowed` values for each of `layers` layers; what is `longer` may be cut."""
+        given = self._entries(key, layers, longer=longer)
+        for entry in given:
+            # 1 and true are equal in Python, and not in a file.
+            if not any(type(entry) is type(word) and entry == word for word in allowed):
+                raise self.fault(key, "unknown kind of layer", given=entry, allowed=", ".join(str(word) for word in allowed))
+        return given
+
+    def _entries(self, key: str, layers: int, *, longer: bool) -> list[Any]:
         given = self._required(key)
         if type(given) is not list:
             raise self.fault(key, "wrong type", given=given, allowed="a list with one entry a layer")
@@ -79,10 +94,6 @@ class Configuration:
             given = given[:layers]
         if len(given) != layers:
             raise self.fault(key, "wrong length", given=len(given), allowed=f"one entry for each of the {layers} layers")
-        for entry in given:
-            # 1 and true are equal in Python, and not in a file.
-            if not any(type(entry) is type(word) and entry == word for word in allowed):
-                raise self.fault(key, "unknown kind of layer", given=entry, allowed=", ".join(str(word) for word in allowed))
         return given
 
     def wholes(self, key: str) -> list[int]:
@@ -93,6 +104,14 @@ class Configuration:
         if type(given) is not list or not all(type(entry) is int and entry >= 0 for entry in given):
             raise self.fault(key, "wrong type", given=given, allowed="a list of whole numbers from 0 on")
         return given
+
+    def tables(self, key: str, layers: int) -> list[Configuration]:
+        """The list at `key`, which has a table for each of `layers` layers."""
+        given, path = self._entries(key, layers, longer=False), f"{self.path}.{key}" if self.path else key
+        for entry in given:
+            if not isinstance(entry, dict):
+                raise self.fault(key, "wrong type", given=entry, allowed="a list with one table a layer")
+        return [Configuration(values=entry, file=self.file, path=f"{path}[{index}]") for index, entry in enumerate(given)]
 
     def table(self, key: str) -> Configuration:
         """The table at `key`."""

@@ -18,6 +18,7 @@ from tapeout.workload.layers import (
     divided_head_size,
     grouped,
     grouped_attention,
+    head_size,
     kv_heads,
     layer_count,
     windows,
@@ -38,6 +39,39 @@ def mistral(config: Configuration, name: str) -> Architecture:
     attention = grouped_attention(config, window=window)
     layer = Layer(attention=attention, feed_forward=FeedForward(size=config.whole("intermediate_size")))
     return assembled(config, name, [layer] * layer_count(config))
+
+
+def nemotron_nas(config: Configuration, name: str) -> Architecture:
+    """Llama-Nemotron: Llama cut by search, so each layer may lack attention or feed-forward, or have one matrix in its place."""
+    hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
+    size, bias = head_size(config), config.flag("attention_bias", False)
+    found: list[Layer] = []
+    for block in config.tables("block_configs", layer_count(config)):
+        mixing, passing = block.table("attention"), block.table("ffn")
+        matrix = FeedForward(size=hidden, linear=True)
+        attention, feed_forward = None, None
+        if mixing.flag("replace_with_linear", False):
+            found.append(Layer(feed_forward=matrix, norms=1))
+        elif not mixing.flag("no_op", False):
+            shared = mixing.whole("n_heads_in_group", most=heads)
+            if heads % shared:
+                raise mixing.fault("n_heads_in_group", "does not divide the heads", given=f"{shared} of {heads}")
+            attention = Attention(
+                heads=heads, kv_heads=heads // shared, head_size=size, value_size=size, input_bias=bias, output_bias=bias,
+                window=mixing.whole("window_length") if mixing.has("window_length") else None,
+            )  # fmt: skip
+        if passing.flag("replace_with_linear", False):
+            feed_forward = matrix
+        elif not passing.flag("no_op", False):
+            # Two thirds of the multiple of the hidden size, twice, rounded up to 256: gate and up share what one wide matrix would hold.
+            inner = -(-int(2 * passing.fraction("ffn_mult") * hidden / 3) // 256) * 256
+            feed_forward = FeedForward(size=max(inner, 1), bias=config.flag("mlp_bias", False))
+        parts = (attention is not None) + (feed_forward is not None)
+        if parts:
+            found.append(Layer(attention=attention, feed_forward=feed_forward, norms=parts))
+    if not found:
+        raise config.fault("block_configs", "no layer does anything")
+    return assembled(config, name, found)
 
 
 def qwen2(config: Configuration, name: str) -> Architecture:

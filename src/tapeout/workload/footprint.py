@@ -1,4 +1,4 @@
-"""What a model occupies on one chip: weights by format and KV cache per token; arrays over `Shapes` rows and cases."""
+"""What a model occupies on one chip: weights by format, KV cache per token and state per sequence; arrays over `Shapes` rows and cases."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 
 from tapeout.units import Unit
 from tapeout.workload.numerics import FORMAT_BYTES
-from tapeout.workload.operators import Batch, Role, Sharding, operators
+from tapeout.workload.operation import Batch, Role, Sharding, shared_heads
+from tapeout.workload.operators import operators
+from tapeout.workload.recurrence import state_bytes
 from tapeout.workload.shapes import Shapes
 
 Array = NDArray[np.float64]
 BytesPerChip = Annotated[Array, Unit("B")]
 BytesPerToken = Annotated[Array, Unit("B/token")]
+
+INDEX_KEY_BYTES: Annotated[float, Unit("B")] = 1.03125
+"""Bytes per element of an indexer's key: 8 bits, and a 32-bit scale for each 128 of them, as the checkpoints' own kernels store it."""
+_MERGING_BYTES = 4.0
 
 
 def weight_bytes(shapes: Shapes, sharding: Sharding, weight_formats: dict[Role, NDArray[np.int64]]) -> BytesPerChip:
@@ -32,7 +38,21 @@ def weight_bytes(shapes: Shapes, sharding: Sharding, weight_formats: dict[Role, 
 
 
 def kv_bytes_per_sequence(shapes: Shapes, sharding: Sharding, tokens: Array, cache_formats: NDArray[np.int64]) -> BytesPerChip:
-    """Bytes of KV cache that a sequence of `tokens` holds on one chip, by row; layers with a window hold at most the window."""
-    grouped = np.maximum(1.0, shapes.kv_heads / sharding.tensor) * (shapes.head_size + shapes.value_size)
+    """Bytes that a sequence of `tokens` holds on one chip, by row: KV cache, index keys, and states that no context makes larger.
+
+    Layers with a window hold at most the window; what is merged holds an entry for each `ratio` tokens beside it.
+    """
+    grouped = shared_heads(shapes.kv_heads, sharding) * shapes.kv_cached
     elements = np.where(shapes.latent, shapes.kv_rank + shapes.rope_size, grouped)
-    return shapes.count * elements * np.minimum(tokens, shapes.window) * FORMAT_BYTES[cache_formats] / sharding.pipeline
+    cached = elements * np.minimum(tokens, shapes.window)
+    constant: Array = np.zeros(())
+    merged, ratio = shapes.ratio > 0, np.maximum(shapes.ratio, 1.0)
+    if merged.any():
+        cached = cached + merged * elements * tokens / ratio
+        # Windows not yet full: keys and gates of as many tokens as they take, in 32 bits.
+        constant = constant + 2 * _MERGING_BYTES * shapes.ratio * shapes.overlap**2 * (shapes.head_size + shapes.index_size)
+    if shapes.index_heads.any():
+        constant = constant + INDEX_KEY_BYTES * shapes.index_size * tokens / ratio
+    if shapes.recurs.any():
+        constant = constant + state_bytes(shapes, sharding)
+    return shapes.count * (cached * FORMAT_BYTES[cache_formats] + constant) / sharding.pipeline

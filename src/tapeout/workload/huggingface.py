@@ -10,36 +10,55 @@ from pathlib import Path
 from typing import Any
 
 from tapeout.errors import Place, UnsupportedModelError, did_you_mean
-from tapeout.workload import dense, mixtures
+from tapeout.workload import dense, hybrids, mixtures, sparse, state_space
 from tapeout.workload.architecture import Architecture
 from tapeout.workload.configuration import Configuration, read_configuration
 
 FAMILIES: dict[str, Callable[[Configuration, str], Architecture]] = {
+    "bamba": state_space.bamba,
     "deepseek_v2": mixtures.deepseek,
     "deepseek_v3": mixtures.deepseek,
+    "deepseek_v32": mixtures.deepseek,
+    "deepseek_v4": sparse.deepseek_v4,
     "falcon": dense.falcon,
+    "falcon_h1": state_space.falcon_h1,
     "gemma": dense.gemma,
     "gemma2": dense.gemma2,
     "gemma3_text": dense.gemma3,
     "gemma4_text": dense.gemma4,
     "glm4_moe": mixtures.glm4_moe,
+    "glm_moe_dsa": mixtures.deepseek,
     "gpt2": dense.gpt2,
     "gpt_neox": dense.gpt_neox,
     "gpt_oss": mixtures.gpt_oss,
     "gptj": dense.gptj,
+    "granitemoehybrid": state_space.granite_hybrid,
     "kimi_k2": mixtures.deepseek,
+    "kimi_linear": hybrids.kimi_linear,
     "llama": dense.llama,
     "llama4_text": mixtures.llama4,
+    "mamba2": state_space.mamba2,
     "mimo": dense.qwen2,
     "mimo_v2_flash": mixtures.mimo_v2,
+    "minimax": hybrids.minimax_01,
+    "minimax_m1": hybrids.minimax_01,
     "minimax_m2": mixtures.minimax_m2,
+    "minimax_m3": sparse.minimax_m3,
+    "minimax_m3_text": sparse.minimax_m3,
+    "minimax_m3_vl_text": sparse.minimax_m3,
+    "minimax_text_01": hybrids.minimax_01,
     "mistral": dense.mistral,
     "mixtral": mixtures.mixtral,
+    "nemotron-nas": dense.nemotron_nas,
+    "nemotron_h": state_space.nemotron_h,
     "phi3": dense.mistral,
     "qwen2": dense.qwen2,
     "qwen2_moe": mixtures.qwen2_moe,
     "qwen3": dense.qwen3,
+    "qwen3_5_moe_text": hybrids.qwen3_next,
+    "qwen3_5_text": hybrids.qwen3_next,
     "qwen3_moe": mixtures.qwen3_moe,
+    "qwen3_next": hybrids.qwen3_next,
     "qwen3_vl_moe_text": mixtures.qwen3_moe,
     "qwen3_vl_text": dense.qwen3,
     "smollm3": dense.llama,
@@ -48,40 +67,17 @@ FAMILIES: dict[str, Callable[[Configuration, str], Architecture]] = {
 }
 """The reader of each `model_type`."""
 
-_INDEXER = "the indexer of sparse attention"
-_DELTA = "gated delta-rule linear attention"
-_LIGHTNING = "lightning (linear) attention"
-_STATE_SPACE = "state-space (Mamba) layers"
+_STATE_SPACE = "Mamba-1 layers, whose state decays for each channel"
 
 MISSING_OPERATORS: dict[str, str] = {
-    "bamba": _STATE_SPACE,
-    "deepseek_v32": _INDEXER,
-    "deepseek_v4": "compressed sparse attention with its indexer, and hyper-connections",
-    "falcon_h1": _STATE_SPACE,
     "falcon_mamba": _STATE_SPACE,
     "gemma3n": "embeddings for each layer and keys shared by layers",
-    "glm_moe_dsa": _INDEXER,
-    "granitemoehybrid": _STATE_SPACE,
     "jamba": _STATE_SPACE,
-    "kimi_k3": "Kimi delta (linear) attention",
-    "kimi_linear": "Kimi delta (linear) attention",
     "mamba": _STATE_SPACE,
-    "mamba2": _STATE_SPACE,
-    "minimax": _LIGHTNING,
-    "minimax_m1": _LIGHTNING,
-    "minimax_m3": "block-sparse attention with its indexer",
-    "minimax_text_01": _LIGHTNING,
     "mllama": "cross-attention to images",
-    "nemotron-nas": "layers without attention",
-    "nemotron_h": _STATE_SPACE,
-    "qwen3_5": _DELTA,
-    "qwen3_5_moe": _DELTA,
-    "qwen3_5_moe_text": _DELTA,
-    "qwen3_5_text": _DELTA,
-    "qwen3_next": _DELTA,
     "recurrent_gemma": "gated linear recurrence",
     "rwkv": "linear recurrence",
-    "zamba2": _STATE_SPACE,
+    "zamba2": "attention shared by layers, with adapters of their own",
 }
 """The operator that keeps a `model_type` from being modelled."""
 

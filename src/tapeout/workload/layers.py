@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tapeout.workload.architecture import Architecture, Attention, FeedForward, LayerGroup
+from tapeout.workload.architecture import Architecture, Attention, FeedForward, LayerGroup, Recurrence, Residual
 from tapeout.workload.configuration import MOST_LAYERS, Configuration
 
-FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attention"
+FULL, SLIDING, LINEAR = "full_attention", "sliding_attention", "linear_attention"
+
+
+PLAIN = Residual()
+"""A residual connection that only adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One layer, before equal ones are counted."""
 
-    attention: Attention
-    feed_forward: FeedForward
+    attention: Attention | None = None
+    recurrence: Recurrence | None = None
+    feed_forward: FeedForward | None = None
     norms: int = 2
     norm_bias: bool = False
+    residual: Residual = PLAIN
 
 
 def grouped(layers: Sequence[Layer]) -> tuple[LayerGroup, ...]:
@@ -27,9 +33,12 @@ def grouped(layers: Sequence[Layer]) -> tuple[LayerGroup, ...]:
     for layer in layers:
         counts[layer] = counts.get(layer, 0) + 1
     return tuple(
-        LayerGroup(count=count, attention=layer.attention, feed_forward=layer.feed_forward, norms=layer.norms, norm_bias=layer.norm_bias)
+        LayerGroup(
+            count=count, attention=layer.attention, recurrence=layer.recurrence, feed_forward=layer.feed_forward, norms=layer.norms,
+            norm_bias=layer.norm_bias, residual=layer.residual,
+        )
         for layer, count in counts.items()
-    )
+    )  # fmt: skip
 
 
 def layer_count(config: Configuration, key: str = "num_hidden_layers") -> int:
@@ -56,9 +65,14 @@ def divided_head_size(config: Configuration, hidden_key: str, heads_key: str) ->
 
 def kv_heads(config: Configuration, heads: int, key: str = "num_key_value_heads", default: int | None = None) -> int:
     """KV heads, as many as heads where not given; raises UnsupportedModelError where they do not divide the heads."""
-    found = config.whole(key, heads if default is None else default)
+    return divisor(config, key, heads, "KV heads", heads if default is None else default)
+
+
+def divisor(config: Configuration, key: str, heads: int, parts: str, default: int | None = None) -> int:
+    """How many `parts` share the heads; raises UnsupportedModelError where they do not divide them."""
+    found = config.whole(key, default)
     if heads % found:
-        raise config.fault(key, "the KV heads do not divide the heads", given=f"{heads} heads, {found} KV heads")
+        raise config.fault(key, f"the {parts} do not divide the heads", given=f"{heads} heads, {found} {parts}")
     return found
 
 
@@ -103,14 +117,30 @@ def experts_per_token(config: Configuration, experts: int, key: str = "num_exper
     return chosen
 
 
-def assembled(config: Configuration, name: str, layers: Sequence[Layer], *, tied: bool = False) -> Architecture:
-    """The architecture of these layers with the sizes under their usual keys; `tied` is the family's own default."""
+def assembled(
+    config: Configuration,
+    name: str,
+    layers: Sequence[Layer],
+    *,
+    tied: bool = False,
+    predictor: Sequence[Layer] | None = None,
+    context: int | None = None,
+) -> Architecture:
+    """The architecture of these layers with the sizes under their usual keys; `tied` and `context` are the family's own defaults.
+
+    `predictor` are the layers of one multi-token-prediction head, like the last layer of the model unless given.
+    """
+    heads = config.whole(
+        config.either("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"), 0, least=0, most=MOST_LAYERS
+    )
     return Architecture(
         name=name,
         family=config.word("model_type"),
         hidden=config.whole("hidden_size"),
         vocabulary=config.whole("vocab_size"),
-        max_context=config.whole("max_position_embeddings"),
+        max_context=config.whole("max_position_embeddings", context),
         groups=grouped(layers),
         tied_embeddings=config.flag("tie_word_embeddings", tied),
+        predictors=heads,
+        predictor_groups=grouped([*(predictor or layers[-1:])] * heads),
     )

@@ -5,9 +5,10 @@ The key names and their defaults are those of the configuration classes of the T
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from tapeout.workload.architecture import Architecture, Attention, FeedForward, Latent
+from tapeout.workload.architecture import Architecture, Attention, FeedForward, Indexer, Latent
 from tapeout.workload.configuration import Configuration
 from tapeout.workload.dense import qwen_windows
 from tapeout.workload.layers import (
@@ -73,12 +74,38 @@ def _qwen_moe(config: Configuration, name: str, attention: Attention, *, shared:
 
 
 def deepseek(config: Configuration, name: str) -> Architecture:
-    """DeepSeek V2, V3 and R1, and Kimi K2: latent attention, leading dense layers, shared experts."""
-    if config.has("index_topk"):
-        raise config.fault("index_topk", "the indexer of sparse attention is not modelled", given=config.whole("index_topk"))
+    """DeepSeek V2 to V3.2 and R1, Kimi K2 and GLM-5: latent attention, leading dense layers, shared experts.
+
+    With `index_topk` an indexer chooses the tokens that attention meets, in every layer or, where layers share one, in those that
+    `indexer_types` or `index_topk_freq` name.
+    """
+    full = latent_attention(config)
+    if not config.has("index_topk"):
+        return _led_by_dense(config, name, full, router_bias=_corrected(config))
+    indexer = Indexer(heads=config.whole("index_n_heads"), head_size=config.whole("index_head_dim"), weighted=True)
+    shared = replace(full, chosen=config.whole("index_topk"))
+    kinds = [replace(shared, indexer=indexer) if scores else shared for scores in _indexed_layers(config, layer_count(config))]
+    return _led_by_dense(config, name, replace(shared, indexer=indexer), router_bias=_corrected(config), by_layer=kinds)
+
+
+def _corrected(config: Configuration) -> bool:
+    """Whether a learned offset corrects the scores of the router."""
+    return config.word("topk_method", "noaux_tc") == "noaux_tc"
+
+
+def _indexed_layers(config: Configuration, layers: int) -> list[bool]:
+    """Layers that score on their own: others take over what the last of these chose."""
+    if config.has("indexer_types"):
+        return [kind == "full" for kind in config.one_per_layer("indexer_types", layers, ("full", "shared"))]
+    every, leading = config.whole("index_topk_freq", 1), config.whole("index_skip_topk_offset", 2, least=0)
+    return [max(index - leading + 1, 0) % every == 0 for index in range(layers)]
+
+
+def latent_attention(config: Configuration) -> Attention:
+    """Multi-head latent attention under the key names of DeepSeek."""
     heads, rope = config.whole("num_attention_heads"), config.whole("qk_rope_head_dim")
     bias = config.flag("attention_bias", False)
-    attention = Attention(
+    return Attention(
         heads=heads,
         kv_heads=heads,
         head_size=config.whole("qk_nope_head_dim") + rope,
@@ -91,7 +118,6 @@ def deepseek(config: Configuration, name: str) -> Architecture:
         input_bias=bias,
         output_bias=bias,
     )
-    return _led_by_dense(config, name, attention, router_bias=config.word("topk_method", "noaux_tc") == "noaux_tc")
 
 
 def glm4_moe(config: Configuration, name: str) -> Architecture:
@@ -100,7 +126,9 @@ def glm4_moe(config: Configuration, name: str) -> Architecture:
     return _led_by_dense(config, name, attention, router_bias=True)
 
 
-def _led_by_dense(config: Configuration, name: str, attention: Attention, *, router_bias: bool) -> Architecture:
+def _led_by_dense(
+    config: Configuration, name: str, attention: Attention, *, router_bias: bool, by_layer: Sequence[Attention] | None = None
+) -> Architecture:
     layers, experts = layer_count(config), config.whole("n_routed_experts")
     inner = config.whole("moe_intermediate_size")
     routed = FeedForward(
@@ -113,11 +141,11 @@ def _led_by_dense(config: Configuration, name: str, attention: Attention, *, rou
     leading = config.whole("first_k_dense_replace", 0, least=0, most=layers)
     dense = FeedForward(size=config.whole("intermediate_size"))
     every = config.whole("moe_layer_freq", 1)
-    return assembled(
-        config,
-        name,
-        [Layer(attention=attention, feed_forward=routed if index >= leading and index % every == 0 else dense) for index in range(layers)],
-    )
+    found = [
+        Layer(attention=one, feed_forward=routed if index >= leading and index % every == 0 else dense)
+        for index, one in enumerate(by_layer or [attention] * layers)
+    ]
+    return assembled(config, name, found, predictor=[Layer(attention=attention, feed_forward=routed)])
 
 
 def minimax_m2(config: Configuration, name: str) -> Architecture:
@@ -226,7 +254,7 @@ def step3(config: Configuration, name: str) -> Architecture:
         head_size=size,
         value_size=size,
         query_key_norm=True,
-        head_gate=config.flag("use_head_wise_attn_gate", True),
+        gate_size=1 if config.flag("use_head_wise_attn_gate", True) else 0,
     )
     other = config.table("attention_other_setting") if config.has("attention_other_setting") else config
     windowed_heads = other.whole("num_attention_heads" if other is not config else "num_sliding_attention_heads", heads)
@@ -243,4 +271,4 @@ def step3(config: Configuration, name: str) -> Architecture:
     # The published list goes on over the multi-token-prediction layers, which are not counted.
     order = config.one_per_layer("layer_types", layers, tuple(kinds), longer=True)
     found = [Layer(attention=kinds[kind], feed_forward=routed if index >= leading else dense) for index, kind in enumerate(order)]
-    return assembled(config, name, found)
+    return assembled(config, name, found, predictor=[Layer(attention=windowed, feed_forward=dense)])

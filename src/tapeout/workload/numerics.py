@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Annotated
 
@@ -54,12 +54,16 @@ _BY_PRECISION = {
 def numerics(architecture: Architecture, precision: str) -> Numerics:
     """The formats of `architecture` served at `precision`.
 
-    A checkpoint that stores its experts in a format of its own (gpt-oss: MXFP4) keeps it whatever the label says: then the
-    other layers stay in bf16. Raises InputError for an unknown precision.
+    Checkpoints of mixtures in fp8 come from the models' makers and carry no scales for the cache, so stacks keep it in bf16; a
+    checkpoint that stores its experts in a format of its own (gpt-oss: MXFP4) keeps it whatever the label says: its other layers stay in
+    theirs, and its cache in bf16 unless the model names another. Raises InputError for an unknown precision.
     """
     if precision not in _BY_PRECISION:
         raise InputError("unknown precision", given=precision, allowed=PRECISIONS, hint=did_you_mean(precision, PRECISIONS))
-    if architecture.expert_format is None:
-        return _BY_PRECISION[precision]
-    own = Format[architecture.expert_format.upper()]
-    return Numerics(linear=Format.BF16, expert=own, head=Format.BF16, attention=Format.BF16, kv_cache=_BY_PRECISION[precision].kv_cache)
+    found = _BY_PRECISION[precision]
+    if architecture.expert_format is not None:
+        own, rest = (Format[name.upper()] for name in (architecture.expert_format, architecture.dense_format))
+        found = replace(_BY_PRECISION["bf16"], expert=own, linear=rest)
+    elif architecture.has_experts and precision == "fp8":
+        found = replace(found, kv_cache=Format.BF16)
+    return found if architecture.cache_format is None else replace(found, kv_cache=Format[architecture.cache_format.upper()])
