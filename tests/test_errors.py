@@ -73,4 +73,12 @@ def test_a_near_name_is_proposed_and_a_far_one_is_not() -> None:
     options = ["nvidia-h100-sxm", "nvidia-h100-pcie", "amd-mi300x"]
     assert closest("nvidia-h100-smx", options) == "nvidia-h100-sxm"
     assert did_you_mean("amd-mi300", options) == "did you mean amd-mi300x?"
+    assert did_you_mean("AMD-MI300", options) == "did you mean amd-mi300x?"
     assert did_you_mean("abacus", options) is None
+
+
+def test_a_part_of_a_name_proposes_the_names_that_hold_it() -> None:
+    options = ["nvidia-h100-sxm", "nvidia-h100-pcie", "amd-mi300x"]
+    assert did_you_mean("H100", options) == "did you mean nvidia-h100-sxm or nvidia-h100-pcie?"
+    assert did_you_mean("h1", options) is None
+    assert closest("llama-3.1-70b", ["meta-llama/Llama-3.1-70B"]) == "meta-llama/Llama-3.1-70B"

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+SHORTEST_PART, MOST_PROPOSED = 3, 4
+"""Letters that a part of a name needs to be looked for in the names, and names that a hint proposes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -114,6 +117,10 @@ class InfeasibleError(InputError):
     """A plan that cannot exist; the message names the constraints in conflict."""
 
 
+class UnsupportedTrialError(TapeoutError):
+    """A measurement that this device or its software cannot run; the message says why, and the others go on."""
+
+
 class LimitNotMetError(TapeoutError):
     """Everything was valid, but a limit (a latency, a gap, a share of answered cases) was not met."""
 
@@ -127,20 +134,28 @@ class CancelledError(TapeoutError):
 
 
 def closest(word: str, options: Iterable[str]) -> str | None:
-    """The option nearest in spelling to `word`, or None where none is near.
+    """The option nearest in spelling to `word`, in any case and with or without its publisher, or None where none is near.
 
     >>> closest("nvidia-h100-smx", ["nvidia-h100-sxm", "nvidia-h100-pcie"])
     'nvidia-h100-sxm'
+    >>> closest("llama 3.1 70b", ["meta-llama/Llama-3.1-70B", "Qwen/Qwen3-8B"])
+    'meta-llama/Llama-3.1-70B'
     """
-    near = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
-    return near[0] if near else None
+    spellings = {form: option for option in options for form in (option.rpartition("/")[2].lower(), option.lower())}
+    near = difflib.get_close_matches(word.lower(), list(spellings), n=1, cutoff=0.6)
+    return spellings[near[0]] if near else None
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str | None:
-    """The hint for a misspelt name, or None.
+    """The hint for a misspelt or a shortened name, or None.
 
     >>> did_you_mean("modles", ["models", "sites"])
     'did you mean models?'
+    >>> did_you_mean("H100", ["nvidia-h100-sxm", "nvidia-h100-pcie", "amd-mi300x"])
+    'did you mean nvidia-h100-sxm or nvidia-h100-pcie?'
     """
-    near = closest(word, options)
-    return f"did you mean {near}?" if near else None
+    names = list(options)
+    near = closest(word, names)
+    holding = [name for name in names if len(word) >= SHORTEST_PART and word.lower() in name.lower()]
+    found = [near] if near else holding[:MOST_PROPOSED]
+    return f"did you mean {' or '.join(found)}?" if found else None

@@ -23,7 +23,7 @@ def case(hopper: Chip, dense: Architecture) -> Case:
         prompt=1024,
         output=256,
         concurrency=16.0,
-        deployment=deployment,
+        deployments=(deployment,),
     )
 
 
@@ -80,10 +80,10 @@ def test_a_model_too_large_is_said_with_the_shortfall(case: Case, dense: Archite
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"deployment": Deployment(tensor=3), "chips": 3}, "tp 3 does not divide 32 heads"),
-        ({"deployment": Deployment(tensor=2), "chips": 1}, "exceeds 1 chips"),
-        ({"deployment": Deployment(tensor=16), "chips": 16}, "scale-up domain of 8"),
-        ({"deployment": Deployment(tensor=2, expert=2), "chips": 2}, "has no experts"),
+        ({"deployments": (Deployment(tensor=3),), "chips": 3}, "tp 3 does not divide 32 heads"),
+        ({"deployments": (Deployment(tensor=2),), "chips": 1}, "exceeds 1 chips"),
+        ({"deployments": (Deployment(tensor=16),), "chips": 16}, "scale-up domain of 8"),
+        ({"deployments": (Deployment(tensor=2, expert=2),), "chips": 2}, "has no experts"),
         ({"prompt": 131_000.0}, "exceeds the model's context"),
     ],
 )
@@ -94,8 +94,8 @@ def test_impossible_deployments_say_why(case: Case, change: dict[str, object], p
 
 
 def test_the_chosen_deployment_is_the_best_of_all(case: Case, mixture: Architecture) -> None:
-    free = replace(case, kind=Kind.OFFLINE, concurrency=None, model=mixture, chips=8, deployment=None)
-    options = [replace(free, deployment=deployment) for deployment in deployments(mixture, case.chip, 8)]
+    free = replace(case, kind=Kind.OFFLINE, concurrency=None, model=mixture, chips=8, deployments=())
+    options = [replace(free, deployments=(deployment,)) for deployment in deployments(mixture, case.chip, 8)]
     assert len(options) > 8
     rates = [found.output_rate_per_chip.value for found in predict(options) if isinstance(found, Prediction)]
     assert answer(free).output_rate_per_chip.value == max(rates)

@@ -15,8 +15,8 @@ from tapeout.workload.numerics import numerics
 from tapeout.workload.operators import Batch, Sharding, operators
 from tapeout.workload.shapes import concatenated, shapes
 
-LATENCIES = {name for name in Rates.__dataclass_fields__ if name.endswith(("launch", "peer", "unit")) or name.startswith("host_")}
-SPEEDS = {name for name in Rates.__dataclass_fields__ if name.endswith(("_flops", "_bytes"))}
+LATENCIES = {name for name, one in Rates.__dataclass_fields__.items() if one.type == "Times"}
+SPEEDS = {name for name, one in Rates.__dataclass_fields__.items() if one.type in ("FlopRates", "ByteRates")}
 
 
 def arranged(chip: Chip, model: Architecture, precision: str = "bf16", tensor: int = 1, expert: int = 1, scale: float = 1.0) -> Layout:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment, deployments
+from tapeout.performance.efficiency import Table
 from tapeout.performance.predict import Case, Kind, Prediction, Refusal, predict
 from tapeout.units import Dimensionless, Seconds, Unit
 from tapeout.workload.architecture import Architecture
@@ -54,8 +55,8 @@ class NotServed:
     reason: str
 
 
-def best_servings(demand: Demand, chips: Sequence[Chip]) -> list[Serving | NotServed]:
-    """The best serving of `demand` on each of `chips`, or why there is none, in order.
+def best_servings(demand: Demand, chips: Sequence[Chip], efficiencies: Table | None = None) -> list[Serving | NotServed]:
+    """The best serving of `demand` on each of `chips`, or why there is none, in order; coefficients as in `predict`.
 
     Every deployment on every replica size is evaluated at every load of `USERS_PER_RANK`; the search is exhaustive on that grid.
     """
@@ -67,7 +68,7 @@ def best_servings(demand: Demand, chips: Sequence[Chip]) -> list[Serving | NotSe
             for users in USERS_PER_RANK:
                 cases.append(_case(demand, chip, deployment, users * ranks))
                 owner.append(index)
-    answers = predict(cases)
+    answers = predict(cases, efficiencies)
     best: dict[int, Serving] = {}
     failures: dict[int, list[tuple[Case, Prediction | Refusal]]] = {}
     for case, index, answer in zip(cases, owner, answers, strict=True):
@@ -87,7 +88,7 @@ def _options(model: Architecture, chip: Chip) -> list[Deployment]:
 def _case(demand: Demand, chip: Chip, deployment: Deployment, users: float) -> Case:
     return Case(
         kind=Kind.ONLINE, chip=chip, chips=deployment.chips, model=demand.model, precision=demand.precision, prompt=demand.prompt,
-        output=demand.output, concurrency=users, deployment=deployment,
+        output=demand.output, concurrency=users, deployments=(deployment,),
     )  # fmt: skip
 
 

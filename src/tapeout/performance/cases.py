@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from tapeout.errors import InputError, UnknownNameError, did_you_mean
 from tapeout.hardware.catalog import chip
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment
+from tapeout.performance.efficiency import Table
 from tapeout.performance.predict import Band, Case, Kind, Prediction, Refusal, predict
+from tapeout.performance.rates import rates
 from tapeout.workload.architecture import Architecture
 from tapeout.workload.catalog import model
-from tapeout.workload.numerics import PRECISIONS
+from tapeout.workload.numerics import PRECISIONS, numerics
 
 COLUMNS = ("case", "kind", "chip", "chips", "model", "precision", "isl", "osl", "tp", "pp", "ep", "dp", "concurrency")
 MEASURES = ("ttft_ms", "tpot_ms", "output_tokens_per_s_per_chip")
@@ -22,16 +25,19 @@ GIVEN = "_given"
 """Suffix under which an input column is kept whose name an answer takes, such as a measured TTFT."""
 MOST_CHIPS = 1_000_000
 MOST_TOKENS = 100_000_000
+MOST_USERS = 1_000_000_000
+CHIP_COUNTS = tuple(2**exponent for exponent in range(11))
+"""Chips tried for a case that does not fit, to say what would."""
 
 Row = Mapping[str, str]
 
 
 class BadRowError(Exception):
-    """A row that cannot be answered: its status, and what would help."""
+    """A row that cannot be answered: its status, what would help, and the column of a cell that could not be read."""
 
-    def __init__(self, status: str, detail: str = "") -> None:
+    def __init__(self, status: str, detail: str = "", column: str = "") -> None:
         super().__init__(status)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.column = status, detail, column
 
 
 def check_header(columns: Sequence[str]) -> None:
@@ -47,19 +53,64 @@ def check_header(columns: Sequence[str]) -> None:
         raise InputError(f"column {twice[0]} stands twice", given=",".join(columns))
 
 
-def answered(rows: Sequence[Row]) -> list[dict[str, str]]:
+def answered(rows: Sequence[Row], efficiencies: Table | None = None) -> list[dict[str, str]]:
     """`rows` with the answer columns added; an input column of an answer's name is kept under that name and `_given`."""
     cases: list[Case] = []
     failures: list[BadRowError | None] = []
+    known: dict[tuple[int, int, str], InputError | None] = {}
     for row in rows:
         try:
-            cases.append(_case(row))
+            case = read_case(row)
+            _check_rates(case, efficiencies, known)
+            cases.append(case)
             failures.append(None)
         except BadRowError as error:
             failures.append(error)
-    found = iter(predict(cases))
+    found = iter(_with_what_fits(cases, predict(cases, efficiencies), efficiencies))
     answers = [_refused(failure.status, failure.detail) if failure else _answer(next(found)) for failure in failures]
     return [_kept(row) | answer for row, answer in zip(rows, answers, strict=True)]
+
+
+def _check_rates(case: Case, efficiencies: Table | None, known: dict[tuple[int, int, str], InputError | None]) -> None:
+    """Raise BadRowError where a chip file of the user's lacks a format or names a generation without efficiencies."""
+    key = (id(case.chip), id(case.model), case.precision)
+    if key not in known:
+        try:
+            rates([(case.chip, numerics(case.model, case.precision))], efficiencies)
+            known[key] = None
+        except InputError as error:
+            known[key] = error
+    fault = known[key]
+    if fault is not None:
+        raise BadRowError(f"bad value: chip: {fault.what}", str(fault))
+
+
+def _with_what_fits(cases: Sequence[Case], found: list[Prediction | Refusal], efficiencies: Table | None) -> list[Prediction | Refusal]:
+    """`found`, where each case that does not fit also says the smallest number of `CHIP_COUNTS` on which it would."""
+    asked = {_memory_key(case): case for case, one in zip(cases, found, strict=True) if _lacks_memory(one)}
+    saturated = [replace(case, kind=Kind.OFFLINE, concurrency=None, deployments=()) for case in asked.values()]
+    answers = predict([replace(case, chips=count) for case in saturated for count in CHIP_COUNTS], efficiencies)
+    hints = {key: _what_fits(answers[place * len(CHIP_COUNTS) : (place + 1) * len(CHIP_COUNTS)]) for place, key in enumerate(asked)}
+    return [
+        replace(one, detail=f"{one.detail}; {hints[_memory_key(case)]}") if isinstance(one, Refusal) and _lacks_memory(one) else one
+        for case, one in zip(cases, found, strict=True)
+    ]
+
+
+def _lacks_memory(one: Prediction | Refusal) -> bool:
+    return isinstance(one, Refusal) and one.status == "does not fit"
+
+
+def _memory_key(case: Case) -> tuple[int, int, str, float, float]:
+    """What decides on which numbers of chips a case fits."""
+    return id(case.chip), id(case.model), case.precision, case.prompt, case.output
+
+
+def _what_fits(by_count: Sequence[Prediction | Refusal]) -> str:
+    for count, one in zip(CHIP_COUNTS, by_count, strict=True):
+        if isinstance(one, Prediction):
+            return f"{one.deployment.label} on {count} chips would fit"
+    return f"no deployment on up to {CHIP_COUNTS[-1]} chips would fit"
 
 
 def _kept(row: Row) -> dict[str, str]:
@@ -68,48 +119,55 @@ def _kept(row: Row) -> dict[str, str]:
     return {(name + GIVEN if name in ANSWERS else name): value for name, value in row.items()}
 
 
-def _case(row: Row) -> Case:
+def read_case(row: Row) -> Case:
+    """The case that a row states; raises BadRowError for one that cannot be answered."""
     architecture, hardware = _model(row["model"].strip()), _chip(row["chip"].strip())
     kind, precision = row["kind"].strip(), row["precision"].strip().lower()
     if kind not in ("online", "offline"):
-        raise BadRowError(f"bad value: kind {kind!r}, allowed: online, offline")
+        raise BadRowError(f"bad value: kind {kind!r}, allowed: online, offline", column="kind")
     if precision not in PRECISIONS:
-        raise BadRowError(f"bad value: precision {precision!r}, allowed: {', '.join(PRECISIONS)}")
+        raise BadRowError(f"bad value: precision {precision!r}, allowed: {', '.join(PRECISIONS)}", column="precision")
     chips = _whole(row, "chips", MOST_CHIPS)
-    concurrency = _positive(row, "concurrency") if kind == "online" else None
+    concurrency = _number(row, "concurrency", MOST_USERS) if kind == "online" or row["concurrency"].strip() else None
     return Case(
         kind=Kind(kind), chip=hardware, chips=chips, model=architecture, precision=precision, prompt=_whole(row, "isl", MOST_TOKENS),
-        output=_whole(row, "osl", MOST_TOKENS), concurrency=concurrency, deployment=_deployment(row, architecture),
+        output=_whole(row, "osl", MOST_TOKENS), concurrency=concurrency, deployments=_deployments(row, architecture),
     )  # fmt: skip
 
 
-def _deployment(row: Row, architecture: Architecture) -> Deployment | None:
+def _deployments(row: Row, architecture: Architecture) -> tuple[Deployment, ...]:
+    """The deployments that the row allows: what it does not state of the experts is open, and the best is taken."""
     given = {name: _whole(row, name, MOST_CHIPS) for name in ("tp", "pp", "ep", "dp") if row[name].strip()}
     if "tp" not in given:
         if given.get("pp", 1) == given.get("ep", 1) == given.get("dp", 1) == 1:
-            return None
-        raise BadRowError("bad value: pp, ep or dp given without tp")
+            return ()
+        raise BadRowError("bad value: pp, ep or dp given without tp, allowed: all of them empty, or tp with any of them")
     tensor, pipeline = given["tp"], given.get("pp", 1)
-    # Experts can be split only where there are some; tables give ep = tp for dense models too.
-    expert = given.get("ep", 1) if architecture.has_experts else 1
-    data = given.get("dp", max(1, expert // tensor))
-    return Deployment(tensor=tensor, pipeline=pipeline, expert=expert, data=data)
+    if not architecture.has_experts:
+        # Experts can be split only where there are some; tables give ep = tp for dense models too.
+        return (Deployment(tensor=tensor, pipeline=pipeline, data=given.get("dp", 1)),)
+    if "ep" in given or "dp" in given or tensor == 1:
+        expert = given.get("ep", 1)
+        return (Deployment(tensor=tensor, pipeline=pipeline, expert=expert, data=given.get("dp", max(1, expert // tensor))),)
+    return (
+        Deployment(tensor=tensor, pipeline=pipeline),
+        Deployment(tensor=tensor, pipeline=pipeline, expert=tensor),
+        Deployment(tensor=1, pipeline=pipeline, expert=tensor, data=tensor),
+    )
 
 
 def _whole(row: Row, name: str, most: int) -> int:
-    number = _positive(row, name)
-    if number != int(number) or number > most:
-        raise BadRowError(f"bad value: {name} {row[name]!r}, allowed: a whole number from 1 to {most}")
-    return int(number)
+    return int(_number(row, name, most, whole=True))
 
 
-def _positive(row: Row, name: str) -> float:
+def _number(row: Row, name: str, most: int, *, whole: bool = False) -> float:
     try:
         number = float(row[name])
     except (ValueError, TypeError):
-        raise BadRowError(f"bad value: {name} {row[name]!r}, allowed: a number above 0") from None
-    if not (math.isfinite(number) and number > 0):
-        raise BadRowError(f"bad value: {name} {row[name]!r}, allowed: a number above 0")
+        number = math.nan
+    # A comparison with NaN is false, so that it is refused as text is.
+    if not 1 <= number <= most or (whole and number != int(number)):
+        raise BadRowError(f"bad value: {name} {row[name]!r}, allowed: a {'whole ' * whole}number from 1 to {most}", column=name)
     return number
 
 
@@ -164,7 +222,7 @@ def _answer(found: Prediction | Refusal) -> dict[str, str]:
         f"{rate.low:.6g}",
         f"{rate.high:.6g}",
         found.binding,
-        found.deployment.label,
+        "; ".join(part for part in (found.deployment.label, found.emulation) if part),
     )
     return dict(zip(ANSWERS, cells, strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,6 +21,8 @@ Array = NDArray[np.float64]
 
 ACTIVATION_COPIES = 12
 """Activation buffers of the hidden size alive at once per token of the budget, a generous count for the workspace."""
+LISTED = 12
+"""Allowed values that a message lists before it shortens the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,26 +46,45 @@ class Deployment:
         return ", ".join([f"tp {self.tensor}", *(f"{name} {size}" for name, size in rest if size > 1)])
 
     def refusal(self, architecture: Architecture, chip: Chip, chips: int) -> str | None:
-        """Why the deployment is impossible on `chips` chips, with what would work, or None where it is possible."""
+        """Why the deployment is impossible on `chips` chips, with the values that would work, or None where it is possible."""
         for group in architecture.groups:
-            heads, experts = group.attention.heads, group.feed_forward.experts
-            if heads % self.tensor:
-                return f"tp {self.tensor} does not divide {heads} heads"
+            experts = group.experts
+            for heads in group.heads:
+                if heads % self.tensor:
+                    common = math.gcd(chips, *(other for one in architecture.groups for other in one.heads))
+                    fits = [size for size in _divisors(common) if size <= chip.scale_up.domain]
+                    return f"tp {self.tensor} does not divide {heads} heads, allowed: {_listed(fits)}"
             if experts and experts % self.expert:
-                return f"ep {self.expert} does not divide {experts} experts"
+                return f"ep {self.expert} does not divide {experts} experts, allowed: {self._expert_splits(experts)}"
         if self.pipeline > architecture.layers:
-            return f"pp {self.pipeline} exceeds {architecture.layers} layers"
-        if self.tensor * self.data % self.expert or (self.expert > self.tensor and self.expert % self.tensor):
-            return f"ep {self.expert} does not divide tp x dp = {self.tensor * self.data}"
+            return f"pp {self.pipeline} exceeds {architecture.layers} layers, allowed: 1 to {architecture.layers}"
         if self.expert > 1 and not architecture.has_experts:
-            return f"ep {self.expert} but {architecture.name} has no experts"
+            return f"ep {self.expert} but {architecture.name} has no experts, allowed: 1"
+        if self.tensor * self.data % self.expert or (self.expert > self.tensor and self.expert % self.tensor):
+            experts = max(group.experts for group in architecture.groups)
+            return f"ep {self.expert} does not divide tp x dp = {self.tensor * self.data}, allowed: {self._expert_splits(experts)}"
         if self.chips > chips:
-            return f"tp x pp x dp = {self.chips} exceeds {chips} chips"
+            return f"tp x pp x dp = {self.chips} exceeds {chips} chips, allowed: {_listed(_divisors(chips))}"
         if chips % self.chips:
-            return f"tp x pp x dp = {self.chips} does not divide {chips} chips"
+            return f"tp x pp x dp = {self.chips} does not divide {chips} chips, allowed: {_listed(_divisors(chips))}"
         if self.tensor > chip.scale_up.domain:
-            return f"tp {self.tensor} exceeds the scale-up domain of {chip.scale_up.domain}"
+            fits = [size for size in _divisors(self.tensor) if size <= chip.scale_up.domain]
+            return f"tp {self.tensor} exceeds the scale-up domain of {chip.scale_up.domain}, allowed: {_listed(fits)}, with more pp or dp"
         return None
+
+    def _expert_splits(self, experts: int) -> str:
+        splits = [size for size in _divisors(experts) if self.tensor * self.data % size == 0]
+        return _listed([size for size in splits if size <= self.tensor or size % self.tensor == 0])
+
+
+def _divisors(number: int) -> list[int]:
+    small = [size for size in range(1, math.isqrt(number) + 1) if number % size == 0]
+    return sorted({*small, *(number // size for size in small)})
+
+
+def _listed(sizes: list[int]) -> str:
+    shown = [str(size) for size in sizes]
+    return ", ".join(shown if len(shown) <= LISTED else [*shown[: LISTED - 1], "...", shown[-1]])
 
 
 def deployments(architecture: Architecture, chip: Chip, chips: int) -> list[Deployment]:
@@ -86,7 +108,7 @@ def weight_formats(numerics: list[Numerics]) -> dict[Role, NDArray[np.int64]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """By case: bytes of weights and of free memory on a chip, and the sequences that fit a rank (mean and full length)."""
+    """By case: bytes of weights and of free memory on a chip, and the sequences that fit a rank, as admitted and at full length."""
 
     weights: Annotated[Array, Unit("B")]
     free: Annotated[Array, Unit("B")]
@@ -102,7 +124,7 @@ class Capacity:
 def capacity(cases: Layout, numerics: list[Numerics], prompt: Array, output: Array) -> Capacity:
     """How much of each case's memory is left for KV cache and how many sequences it holds.
 
-    `sequences` takes a sequence at its mean length in steady state, prompt + output / 2, `full_sequences` at its end.
+    A scheduler keeps room for a part of the tokens still to come, so `sequences` counts each between its mean length and its end.
     """
     formats = {role: codes[cases.case] for role, codes in weight_formats(numerics).items()}
     cache = np.array([found.kv_cache for found in numerics])[cases.case]
@@ -110,9 +132,11 @@ def capacity(cases: Layout, numerics: list[Numerics], prompt: Array, output: Arr
     hidden = cases.shapes.hidden[cases.starts]
     free = cases.rates.capacity - weights - ACTIVATION_COPIES * 2 * cases.rates.token_budget * hidden / cases.sharding.tensor
 
+    room = np.maximum(free, 0.0)
+
     def held(tokens: Array) -> Array:
         rows = kv_bytes_per_sequence(cases.shapes, cases.row_sharding, tokens[cases.case], cache)
         return np.add.reduceat(rows, cases.starts)
 
-    room = np.maximum(free, 0.0)
-    return Capacity(weights=weights, free=free, sequences=room / held(prompt + output / 2), full_sequences=room / held(prompt + output))
+    counted = prompt + output * (1 + cases.rates.reserved) / 2
+    return Capacity(weights=weights, free=free, sequences=room / held(counted), full_sequences=room / held(prompt + output))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Capacity, Deployment, capacity, deployments
-from tapeout.performance.rates import Rates, rates
+from tapeout.performance.efficiency import Table
+from tapeout.performance.rates import Rates, emulation, rates
 from tapeout.performance.steady import Steady, closed_loop, saturated
 from tapeout.performance.step import BINDING, Layout, layout
 from tapeout.units import Dimensionless, Seconds, TokensPerSecond, Unit
@@ -42,7 +43,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question. `concurrency` is the total over all `chips`; `deployment` None lets the best that fits be chosen."""
+    """One question. `concurrency` is the total over all `chips`, offline the most requests in flight, where that is limited.
+
+    The best of `deployments` that fits is taken, of all where none is given.
+    """
 
     kind: Kind
     chip: Chip
@@ -52,7 +56,7 @@ class Case:
     prompt: Annotated[float, Unit("token")]
     output: Annotated[float, Unit("token")]
     concurrency: Dimensionless | None = None
-    deployment: Deployment | None = None
+    deployments: tuple[Deployment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,10 @@ class RateBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """An answer; `decoding` is the number of sequences decoding in one rank, `prefill_share` the share of chip time spent on prompts."""
+    """An answer; `decoding` is the number of sequences decoding in one rank, `prefill_share` the share of chip time spent on prompts.
+
+    `emulation` says which weights are unpacked to another format because the chip lacks theirs; it is empty where none are.
+    """
 
     deployment: Deployment
     ttft: Band
@@ -84,6 +91,7 @@ class Prediction:
     binding: str
     decoding: Dimensionless
     prefill_share: Dimensionless
+    emulation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +108,8 @@ class _Candidate:
     deployment: Deployment
 
 
-def predict(cases: Sequence[Case]) -> list[Prediction | Refusal]:
-    """The prediction or refusal of each case, in order."""
+def predict(cases: Sequence[Case], efficiencies: Table | None = None) -> list[Prediction | Refusal]:
+    """The prediction or refusal of each case, in order; by the coefficients `efficiencies`, or by those that ship."""
     answers: list[Prediction | Refusal | None] = [None] * len(cases)
     candidates: list[_Candidate] = []
     options: dict[tuple[str, str, int], list[Deployment]] = {}
@@ -110,8 +118,8 @@ def predict(cases: Sequence[Case]) -> list[Prediction | Refusal]:
         if refusal is not None:
             answers[index] = refusal
             continue
-        if case.deployment is not None:
-            found = [case.deployment]
+        if case.deployments:
+            found = [given for given in case.deployments if given.refusal(case.model, case.chip, case.chips) is None]
         else:
             key = (case.model.name, case.chip.id, case.chips)
             found = options[key] if key in options else options.setdefault(key, deployments(case.model, case.chip, case.chips))
@@ -121,7 +129,7 @@ def predict(cases: Sequence[Case]) -> list[Prediction | Refusal]:
                 status="bad value: chips", detail=f"no deployment of {case.model.name} on {case.chips} chips divides its heads"
             )
     if candidates:
-        tables = _tables(cases)
+        tables = _tables(cases, efficiencies)
         for start in range(0, len(candidates), CHUNK):
             _answer(cases, candidates[start : start + CHUNK], tables, answers)
     return [answer for answer in answers if answer is not None]
@@ -133,30 +141,30 @@ def longest_sequence(model: Architecture) -> int:
 
 
 def _refusal(case: Case) -> Refusal | None:
-    if case.deployment is not None:
-        reason = case.deployment.refusal(case.model, case.chip, case.chips)
-        if reason:
-            return Refusal(status=f"bad value: {reason}", detail=reason)
+    reasons = [given.refusal(case.model, case.chip, case.chips) for given in case.deployments]
+    if reasons and all(reasons):
+        return Refusal(status=f"bad value: {reasons[0]}", detail=str(reasons[0]))
     limit = longest_sequence(case.model)
     if case.prompt + case.output > limit:
-        reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {limit}"
+        reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {limit}, allowed: up to {limit}"
         return Refusal(status=f"bad value: {reason}", detail=reason)
     return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tables:
-    """Shapes of the distinct models and rates of the distinct (chip, numerics) pairs, with where each case finds its own."""
+    """Shapes of the distinct models, rates and emulations of the distinct (chip, numerics) pairs, with where each case finds its own."""
 
     shapes: Shapes
     rates: Rates
+    emulations: list[str]
     first_row: list[int]
     row_count: list[int]
     pair: list[int]
     numerics: list[Numerics]
 
 
-def _tables(cases: Sequence[Case]) -> _Tables:
+def _tables(cases: Sequence[Case], efficiencies: Table | None) -> _Tables:
     models = {id(case.model): case.model for case in cases}
     counts = {key: len(model.groups) for key, model in models.items()}
     starts = dict(zip(counts, np.cumsum([0, *counts.values()])[:-1].tolist(), strict=True))
@@ -167,7 +175,8 @@ def _tables(cases: Sequence[Case]) -> _Tables:
     order = {key: index for index, key in enumerate(pairs)}
     return _Tables(
         shapes=concatenated(list(models.values())),
-        rates=rates(list(pairs.values())),
+        rates=rates(list(pairs.values()), efficiencies),
+        emulations=[emulation(*pair) for pair in pairs.values()],
         first_row=[starts[id(case.model)] for case in cases],
         row_count=[counts[id(case.model)] for case in cases],
         pair=[order[key] for key in keys],
@@ -186,7 +195,7 @@ def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, ans
     online = np.array([case.kind is Kind.ONLINE for case in of])
     ranks = np.array([case.chips / (c.deployment.tensor * c.deployment.pipeline) for case, c in zip(of, chunk, strict=True)])
     users = np.array([case.concurrency or math.inf for case in of]) / ranks
-    places = np.minimum(np.maximum(room.sequences, 1.0), arranged.rates.most_sequences)
+    places = np.minimum(np.minimum(np.maximum(room.sequences, 1.0), arranged.rates.most_sequences), users)
     steady = _choose(
         online, closed_loop(arranged, prompt, output, np.where(online, users, 1.0), places), saturated(arranged, prompt, output, places)
     )
@@ -199,7 +208,8 @@ def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, ans
         elif case_index not in best and not isinstance(answers[case_index], Prediction):
             answers[case_index] = _shortfall(room, position, chunk[position].deployment)
     positions = list(best.values())
-    found = _predictions(steady, per_chip, arranged.rates, positions, [chunk[position].deployment for position in positions])
+    emulations = [tables.emulations[tables.pair[case_index]] for case_index in best]
+    found = _predictions(steady, per_chip, arranged.rates, positions, [chunk[position].deployment for position in positions], emulations)
     for case_index, answer in zip(best, found, strict=True):
         earlier = answers[case_index]
         # The candidates of one case may lie in two chunks.
@@ -234,13 +244,13 @@ def _choose(online: NDArray[np.bool_], first: Steady, second: Steady) -> Steady:
 
 def _shortfall(room: Capacity, position: int, deployment: Deployment) -> Refusal:
     weights, free = room.weights[position] / 1e9, room.free[position] / 1e9
-    detail = (
-        f"weights take {weights:.1f} GB a chip at tp {deployment.tensor}, pp {deployment.pipeline}; {free:.1f} GB left for the KV cache"
-    )
-    return Refusal(status="does not fit", detail=detail)
+    left = f"{free:.1f} GB left, less than one sequence takes" if free >= 0 else f"{-free:.1f} GB too much"
+    return Refusal(status="does not fit", detail=f"weights take {weights:.1f} GB a chip at {deployment.label}; {left}")
 
 
-def _predictions(steady: Steady, per_chip: Array, rates: Rates, positions: list[int], deployments: list[Deployment]) -> list[Prediction]:
+def _predictions(
+    steady: Steady, per_chip: Array, rates: Rates, positions: list[int], deployments: list[Deployment], emulations: list[str]
+) -> list[Prediction]:
     """The predictions at `positions`, with their bands."""
 
     def ends(values: Array, spread: Array) -> zip[tuple[float, float, float]]:
@@ -255,6 +265,7 @@ def _predictions(steady: Steady, per_chip: Array, rates: Rates, positions: list[
         np.argmax(steady.shares[:, positions], axis=0).tolist(),
         steady.decoding[positions].tolist(),
         steady.prefill_share[positions].tolist(),
+        emulations,
         strict=True,
     )
     return [
@@ -266,6 +277,7 @@ def _predictions(steady: Steady, per_chip: Array, rates: Rates, positions: list[
             binding=BINDING[bound],
             decoding=decoding,
             prefill_share=share,
+            emulation=emulated,
         )
-        for deployment, ttft, tpot, rate, bound, decoding, share in columns
+        for deployment, ttft, tpot, rate, bound, decoding, share, emulated in columns
     ]

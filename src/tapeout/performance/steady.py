@@ -57,7 +57,9 @@ def closed_loop(cases: Layout, prompt: TokenNumbers, output: TokenNumbers, seque
     """
     stages = cases.sharding.pipeline
     users, places = sequences / stages, np.minimum(sequences, admitted) / stages
-    decoding = places
+    # A busy replica decodes at least one sequence; ranks that share experts count it once.
+    least = 1 / cases.sharding.ranks_joined
+    decoding = np.maximum(places, least)
     for _ in range(ITERATIONS):
         mean = _mean_step(cases, prompt, output, decoding)
         chunks = np.maximum(1.0, prompt / cases.rates.token_budget)
@@ -65,7 +67,7 @@ def closed_loop(cases: Layout, prompt: TokenNumbers, output: TokenNumbers, seque
         burst = cases.rates.burst * users * mean.prompt_seconds
         first = cases.rates.host_request + mean.seconds / 2 + chunks * mean.mixed + burst
         rest = np.maximum(output - 1, 0.0) * mean.seconds
-        decoding = np.maximum(places * rest / np.maximum(first + rest, 1e-30), np.minimum(places, 1.0))
+        decoding = np.maximum(places * rest / np.maximum(first + rest, 1e-30), least)
     served = mean.admitted / mean.seconds
     # Little's law: users in the loop = rate x (waiting + first token + the rest).
     queue = (users > places * 1.0001) | (mean.decoding < decoding * 0.999)
@@ -80,7 +82,8 @@ def saturated(cases: Layout, prompt: TokenNumbers, output: TokenNumbers, admitte
     """The steady state when requests never run out: every place is taken."""
     stages = cases.sharding.pipeline
     mean = _mean_step(cases, prompt, output, admitted / stages)
-    first = cases.rates.host_request + mean.seconds / 2 + mean.mixed
+    chunks = np.maximum(1.0, prompt / cases.rates.token_budget)
+    first = cases.rates.host_request + mean.seconds / 2 + chunks * mean.mixed
     rate = mean.decoding / mean.seconds * stages
     return Steady(
         ttft=first, tpot=mean.seconds, output_rate=rate, decoding=mean.decoding, prefill_share=mean.prefill_share, shares=mean.shares

@@ -61,19 +61,23 @@ def step_time(cases: Layout, batches: Sequence[Batch]) -> StepTime:
     """Seconds of one pass of `batches` (arrays by case) through all layers and stages, host included."""
     by_row = [_by_row(batch, cases.case) for batch in batches]
     found = operators(cases.shapes, by_row, cases.row_sharding)
-    rows = np.zeros((5, len(cases.case)))
+    rows = np.zeros((6, len(cases.case)))
     for operator in found:
         time = operator_time(operator, cases.row_rates)
-        bound = operator.calls * (time.seconds - time.network - time.launch)
+        bound = operator.calls * (time.seconds - time.network - time.start)
         by_compute = time.compute >= time.memory
         rows[0] += operator.calls * time.seconds
         rows[1] += bound * by_compute
         rows[2] += bound * ~by_compute
         rows[3] += operator.calls * time.network
-        rows[4] += operator.calls * time.launch
+        rows[4] += operator.calls * time.start
+        rows[5] += operator.calls
     sums = np.add.reduceat(rows, cases.starts, axis=1)
     sequences = np.asarray(sum(batch.sequences for batch in batches), dtype=float)
-    host = cases.rates.host_step + sequences * cases.rates.host_sequence
+    # A step with prompts is not captured: its launches, one by one, and the work per sequence go on beside the chip; the slowest counts.
+    prompts = np.asarray(sum((np.asarray(batch.new_tokens) > 1 for batch in batches), np.zeros(())), dtype=bool)
+    beside = np.maximum(prompts * cases.rates.host_dispatch * sums[5], sequences * cases.rates.host_sequence)
+    host = cases.rates.host_step + np.maximum(beside - sums[0], 0.0)
     return StepTime(seconds=sums[0] + host, shares=np.vstack([sums[1:4], sums[4] + host]))
 
 
