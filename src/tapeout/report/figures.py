@@ -132,6 +132,17 @@ def cost_per_query_figure(table: Table, blended_key: str = "blended", reference:
     return Figure(id="cost-per-query", title="Cost of a query", caption=caption, option=option, keys=tuple(keys), table=table, style=CENTS)
 
 
+def lines_figure(table: Table, *, id: str, title: str, caption: str, style: NumberStyle) -> Figure:  # noqa: A002
+    """A line for each further column of a wide table over the categories in its first."""
+    columns = table.columns[1:]
+    colours = [f"@{SERIES[index % len(SERIES)]}" for index in range(len(columns))]
+    series = [_line(column.heading, _values(table, column.key), colour) for column, colour in zip(columns, colours, strict=True)]
+    keys = tuple(Key(name=column.heading, colour=colour, mark=Mark.LINE) for column, colour in zip(columns, colours, strict=True))
+    return Figure(
+        id=id, title=title, caption=caption, option=_by_quarter(_quarters(table), series), keys=keys, table=table, style=style, height=420
+    )
+
+
 def power_figure(table: Table, held_key: str = "held", used_key: str = "used") -> Figure:
     """Power held at the company's sites as a stepped line, and drawn by its chips as bars; `table` has one row for each quarter."""
     used = _bar("used by chips", _values(table, used_key), "@series-2")
@@ -172,7 +183,8 @@ def _quarters(table: Table) -> list[str]:
     return [str(row[table.columns[0].key]) for row in table.rows]
 
 
-def _frame() -> Option:
+def frame() -> Option:
+    """What all charts share: no animation, no legend of the library's own, room for labels, a tooltip by axis."""
     return {
         "animation": False,
         "legend": {"show": False},
@@ -193,7 +205,7 @@ def _value() -> Option:
 
 
 def _by_quarter(quarters: list[str], series: list[Option]) -> Option:
-    return _frame() | {"xAxis": _category(quarters), "yAxis": _value(), "series": series}
+    return frame() | {"xAxis": _category(quarters), "yAxis": _value(), "series": series}
 
 
 def _bar(name: str, data: Sequence[Any], colour: str) -> Option:

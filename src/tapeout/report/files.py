@@ -94,7 +94,12 @@ def run_files(run: Run) -> dict[str, bytes]:
 
 
 def write_run(folder: Path, run: Run) -> list[Path]:
-    """All files of the run in `folder`, in the order of `run_files`; what an earlier run left under the same names is replaced.
+    """All files of the run in `folder`, in the order of `run_files`; as `write_files`."""
+    return write_files(folder, run_files(run))
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """`files` by relative name in `folder`, all or none; what an earlier run left under the same names is replaced.
 
     Raises InputError where the folder cannot be written; then, and on interruption, the folder is as it was.
     """
@@ -102,7 +107,7 @@ def write_run(folder: Path, run: Run) -> list[Path]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _write_together(folder, run_files(run))
+        return _write_together(folder, files)
     except BaseException as error:
         for path in made:
             if path.is_dir() and not any(path.iterdir()):

@@ -10,9 +10,10 @@ from tapeout.cost.datacenter import site
 from tapeout.cost.prices import PriceQuote, Term, purchase, rent, reserved
 from tapeout.cost.tco import finance
 from tapeout.hardware.system import server_of
-from tapeout.performance.efficiency import efficiency
+from tapeout.performance.best import NotServed
+from tapeout.performance.efficiency import efficiencies, efficiency
 from tapeout.provenance import DATA, facts_within
-from tapeout.report.assumptions import Assumption, assumption
+from tapeout.report.assumptions import WORST_FIRST, Assumption, assumption
 from tapeout.report.files import Input
 from tapeout.scenario.contracts import Lease, OnDemand, Own, Partner, Purchase, Reserved
 from tapeout.scenario.offers import commitment
@@ -22,7 +23,7 @@ from tapeout.workload.catalog import model_id, shape_file
 
 def evidence(study: PlanStudy) -> list[Assumption]:
     """The scenario's assumptions, then the facts of the catalogue behind the plan, each once."""
-    found = [*_stated(study), *_facts(study), *_quotes(study)]
+    found = [*_stated(study), *_facts(study), *_throughputs(study), *_quotes(study)]
     return list({(one.name, one.source, one.place, one.value): one for one in found}.values())
 
 
@@ -38,11 +39,36 @@ def _facts(study: PlanStudy) -> Iterator[Assumption]:
     chips = study.chips.by_name
     parts: list[tuple[str, Any]] = list(chips.items())
     parts += [(f"server {server.id}", server) for server in (server_of(chip.id) for chip in chips.values())]
-    parts += [(f"efficiency {chip.generation}", efficiency(chip.generation)) for chip in chips.values()]
+    parts += [(f"efficiency {chip.generation}", efficiency(chip.generation, efficiencies())) for chip in chips.values()]
     parts += [(f"place {entry.place}", site(entry.place)) for entry in study.scenario.sites.values()]
     parts.append(("operation", finance().operation))
     for name, part in parts:
         yield from (assumption(f"{name}: {path}", fact) for path, fact in facts_within(part))
+
+
+def _throughputs(study: PlanStudy) -> Iterator[Assumption]:
+    """The throughput of each chip on each model with its 80 % band; a widened band is no better than what widened it."""
+    for (label, model), serving in study.servings.items():
+        if isinstance(serving, NotServed):
+            continue
+        coefficients = efficiency(serving.chip.generation, efficiencies())
+        if coefficients.spread is None:
+            continue
+        spread, rate = coefficients.spread, serving.prediction.output_rate_per_chip
+        steps = coefficients.distance + (serving.chip.id not in spread.chips)
+        grades = [spread.rate.grade, spread.widening.grade] if steps else [spread.rate.grade]
+        value, low, high = (f"{end:,.4g} token/s per chip" for end in (rate.value, rate.low, rate.high))
+        yield Assumption(
+            name=f"throughput {label}: {model}, {serving.prediction.deployment.label}",
+            value=value,
+            low=low,
+            high=high,
+            grade=min(grades, key=WORST_FIRST.index),
+            source=spread.rate.source,
+            place=spread.rate.place,
+            note=f"predicted; band of {serving.chip.generation}, "
+            + (f"widened by {steps} steps of kinship" if steps else "fitted on this chip"),
+        )
 
 
 def _quotes(study: PlanStudy) -> Iterator[Assumption]:

@@ -71,11 +71,23 @@ def plan_page(view: PlanView) -> str:
 
 
 def plan_key_figures(
-    *, cost: float, gap: float, first_cost_per_query: float, last_cost_per_query: float, unmet_share: float, own_chip: str
+    *,
+    cost: float,
+    gap: float,
+    first_cost_per_query: float,
+    last_cost_per_query: float,
+    unmet_share: float,
+    own_chip: str,
+    cost_range: tuple[float, ...] = (),
 ) -> tuple[KeyFigure, ...]:
-    """The numbers of the first screen: discounted cost in USD, USD per query at both ends, shares, the own chip's start."""
+    """The numbers of the first screen: discounted cost in USD, USD per query at both ends, shares, the own chip's start.
+
+    `cost_range` holds the cost at both ends of the throughputs' bands, or nothing.
+    """
+    proven = f"within {proven_gap(gap)} of the best possible"
+    ends = f"; {' to '.join(USD.show(end) for end in cost_range)} in the bands of the throughputs" if cost_range else ""
     return (
-        KeyFigure(label="Total cost, discounted", value=USD.show(cost), note=f"within {proven_gap(gap)} of the best possible"),
+        KeyFigure(label="Total cost, discounted", value=USD.show(cost), note=proven + ends),
         KeyFigure(label="A query, first quarter", value=CENTS.show(first_cost_per_query)),
         KeyFigure(
             label="A query, last quarter", value=CENTS.show(last_cost_per_query), note=_change(first_cost_per_query, last_cost_per_query)

@@ -13,9 +13,10 @@ from tapeout.report.numbers import CENTS, COUNT, USD, NumberStyle
 from tapeout.report.plan_evidence import evidence, read_files
 from tapeout.report.plan_page import PlanView, Provenance, certificate_table, plan_key_figures, plan_page, proven_gap
 from tapeout.report.plan_view import cost_per_query_table, plan_figures, plan_tables
-from tapeout.report.plan_words import own_chip_answer, programme_starts, summary, unmet_share
+from tapeout.report.plan_words import own_chip_answer, programme_starts, summary
 from tapeout.report.tables import Column, Table
-from tapeout.sourcing.finance import cash_by_quarter, cost_per_query_by_quarter, fleet_by_chip, levelised_cost_per_query
+from tapeout.report.throughput_view import throughput_record, throughput_table
+from tapeout.sourcing.finance import cash_by_quarter, cost_per_query_by_quarter, fleet_by_chip, levelised_cost_per_query, unmet_share
 from tapeout.study import PlanStudy
 
 REPORTED_QUERY_COST = 0.04
@@ -26,7 +27,8 @@ NOTES = (
     "Prices after the last published quote are held at it; prices before the first are taken back to it. Prices of later quarters are "
     "what was then published: the plan knows them, the company of the story did not.",
     "Throughputs are means in steady state on the serving software of today, inside the latency limits; early software did less.",
-    "The plan is deterministic: it takes every assumption at its value. The ranges are shown, not yet planned against.",
+    "The plan is deterministic: it takes every assumption at its value. What the bands of the throughputs would do to it is computed; "
+    "the other ranges are shown, not yet planned against.",
 )
 
 
@@ -34,14 +36,17 @@ def run(study: PlanStudy, *, version: str, date: str) -> Run:
     """Everything that `tapeout plan` writes."""
     tables = plan_tables(study.plan)
     inputs = read_files(study)
-    extra = (serving_table(study), _worth_table(study), _offers_table(study))
+    extra = (serving_table(study), *_throughput_tables(study), _worth_table(study), _offers_table(study))
     view = _view(study, tables, extra, Provenance(version=version, date=date, inputs=inputs))
     written = (*view.tables, view.assumptions, view.sources, view.certificate)
     return Run(version=version, date=date, inputs=inputs, tables=written, page=plan_page(view), plan=plan_record(study))
 
 
 def plan_record(study: PlanStudy) -> dict[str, Any]:
-    """What `plan.json` holds: cost, bound, gap, re-simulated cost in USD; cost per query and cash by quarter; orders and starts."""
+    """What `plan.json` holds: cost, bound, gap, re-simulated cost in USD; cost per query and cash by quarter; orders and starts.
+
+    What ends in `_low` and `_high` are the ends of `throughput_band`, which says its rule.
+    """
     plan, quarters = study.plan, study.plan.problem.quarters
     per_query = dict(zip(quarters, cost_per_query_by_quarter(plan).tolist(), strict=True))
     starts = {programme.id: None for programme in plan.problem.programmes} | programme_starts(plan)
@@ -56,6 +61,7 @@ def plan_record(study: PlanStudy) -> dict[str, Any]:
         "cost_per_query_usd": per_query,
         "levelised_cost_per_query_usd": levelised_cost_per_query(plan),
         "unmet_share": unmet_share(plan),
+        **throughput_record(study.throughput),
         "cash_usd": dict(zip(quarters, cash_by_quarter(plan).tolist(), strict=True)),
         "fleet": {chip: dict(zip(quarters, count.tolist(), strict=True)) for chip, count in fleet_by_chip(plan).items()},
         "programme_starts": starts,
@@ -106,6 +112,7 @@ def _view(study: PlanStudy, tables: dict[str, Table], extra: tuple[Table, ...], 
             last_cost_per_query=float(known[-1]) if known.size else 0.0,
             unmet_share=unmet_share(plan),
             own_chip=own_chip_answer(plan),
+            cost_range=() if study.throughput is None else (study.throughput.cost_low, study.throughput.cost_high),
         ),
         figures=plan_figures(plan, tables, costs, *reference),
         tables=(*tables.values(), costs, *extra),
@@ -131,18 +138,24 @@ def serving_table(study: PlanStudy) -> Table:
         Column(key="ttft_ms", heading="TTFT ms", style=NumberStyle(digits=3)),
         Column(key="tpot_ms", heading="TPOT ms", style=NumberStyle(digits=3)),
         Column(key="binding", heading="Bound by"),
+        Column(key="emulation", heading="Emulated"),
     )
     rows: list[dict[str, Any]] = []
     for (chip, model), serving in study.servings.items():
         if isinstance(serving, Serving):
             found, rate = serving.prediction, serving.prediction.output_rate_per_chip
-            row = {"model": model, "chip": chip, "deployment": found.deployment.label, "binding": found.binding}
+            row = {"model": model, "chip": chip, "deployment": found.deployment.label}
+            row |= {"binding": found.binding, "emulation": found.emulation}
             speeds = {"tokens_per_s_per_chip": rate.value, "low": rate.low, "high": rate.high}
             rows.append(row | speeds | {"ttft_ms": found.ttft.value * 1e3, "tpot_ms": found.tpot.value * 1e3})
         else:
             rows.append({"model": model, "chip": chip, "deployment": serving.reason})
     note = "Means in steady state inside the latency limits, with 80 % bands."
     return Table(id="serving", title="How each chip serves each model", columns=columns, rows=rows, note=note)
+
+
+def _throughput_tables(study: PlanStudy) -> tuple[Table, ...]:
+    return () if study.throughput is None else (throughput_table(study.plan.cost, study.throughput),)
 
 
 def _worth_table(study: PlanStudy) -> Table:

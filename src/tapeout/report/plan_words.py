@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tapeout.report.numbers import CENTS, MEGAWATTS, PERCENT, USD
-from tapeout.sourcing.finance import cost_per_query_by_quarter, fleet_by_chip, supplier_share_by_quarter
+from tapeout.sourcing.finance import cost_per_query_by_quarter, fleet_by_chip, supplier_share_by_quarter, unmet_share
 from tapeout.sourcing.problem import Plan
 from tapeout.sourcing.worth import ProgrammeWorth
 from tapeout.study import PlanStudy
@@ -17,7 +19,7 @@ LEAST_CHIPS = 1.0
 def summary(study: PlanStudy) -> tuple[str, ...]:
     """The answer to the scenario's question, the recommendation first."""
     plan = study.plan
-    sentences = (_own_chip(study), _first_year(plan), _fleet(plan), _sites(plan), _cost(plan), _dependence(plan))
+    sentences = (_own_chip(study), _first_year(plan), _fleet(plan), _sites(plan), _cost(plan), _throughput(study), _dependence(plan))
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -87,12 +89,16 @@ def _cost(plan: Plan) -> str:
     return f"A query costs {CENTS.show(float(known[0]))} at first and {CENTS.show(float(known[-1]))} at the end. {served}."
 
 
-def unmet_share(plan: Plan) -> float:
-    """Queries not served over all queries of the plan."""
-    demand, volume = plan.problem.demand, plan.problem.volume
-    share = np.divide(plan.unmet, demand, out=np.zeros_like(demand), where=demand > 0)
-    total = float(volume.sum())
-    return float((share * volume).sum()) / total if total else 0.0
+def _throughput(study: PlanStudy) -> str:
+    found = study.throughput
+    if found is None:
+        return ""
+    cheapest, dearest = (USD.show(cost) for cost in (found.cost_low, found.cost_high))
+    costs = f"cost {cheapest} to {dearest}"
+    if not math.isfinite(found.cost_high):
+        costs = f"cost {cheapest} at the high end and cannot meet demand at the low"
+    kept = f"these orders would leave up to {PERCENT.show(found.unmet_high)} of all queries unserved"
+    return f"At the ends of the throughputs' 80 % bands the best orders {costs}, and {kept}."
 
 
 def _dependence(plan: Plan) -> str:

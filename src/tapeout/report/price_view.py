@@ -32,8 +32,13 @@ def price_rows(quotes: Sequence[Quote | NoQuote]) -> list[dict[str, Any]]:
 
 
 def price_table(title: str, quotes: Sequence[Quote | NoQuote], note: str) -> Table:
-    """The chips with a quote, ranked."""
-    return Table(id="price", title=title, columns=COLUMNS, rows=[row for row in price_rows(quotes) if row["status"] == "ok"], note=note)
+    """The chips with a quote, ranked; the note also says on which of them the weights are unpacked, because they lack the format."""
+    rows = [row for row in price_rows(quotes) if row["status"] == "ok"]
+    emulated: dict[str, list[str]] = {}
+    for row in rows:
+        emulated.setdefault(row["emulation"], []).append(row["chip"])
+    said = [f"{', '.join(chips)}: {words}." for words, chips in emulated.items() if words]
+    return Table(id="price", title=title, columns=COLUMNS, rows=rows, note=" ".join([note, *said]))
 
 
 def refusal_table(quotes: Sequence[Quote | NoQuote]) -> Table:
@@ -62,6 +67,7 @@ def _quoted(quote: Quote) -> dict[str, Any]:
         "ttft_ms": found.ttft.value * 1e3,
         "tpot_ms": found.tpot.value * 1e3,
         "binding": found.binding,
+        "emulation": found.emulation,
         "usd_per_chip_hour": quote.hour.value,
         "usd_per_million_output_tokens": {
             "p5": quote.output_token_p5 * 1e6,

@@ -35,6 +35,7 @@
     if (colourKeys.has(key)) return variable(node.slice(1));
     if (key === "formatter" && node === "@axis") return (value) => show({ ...figure.style, compact: true, digits: 3 }, value);
     if (key === "formatter" && node === "@tooltip") return (parts) => tip(figure, parts);
+    if (key === "formatter" && node === "@point") return (part) => pointTip(part);
     if (key === "renderItem" && node === "@band") return band;
     return node;
   }
@@ -73,6 +74,14 @@
       }
     }
     if (figure.total && parts.length > 1) line(box, "Total", show(figure.style, sum), null);
+    return box;
+  }
+  function pointTip(part) {
+    if (!part.data?.lines?.length) return "";
+    const box = document.createElement("div");
+    box.className = "tip";
+    element("b", part.data.name, box);
+    for (const [name, text] of part.data.lines) line(box, name, text, null);
     return box;
   }
   function band(_, api) {
