@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
-.PHONY: demo test check bench setup lock
+.PHONY: demo test check bench bench-peers setup lock
 demo: $(STAMP)
 	$(BIN)/tapeout plan scenarios/openai-2023.yaml --out out/openai-2023
 
@@ -24,6 +24,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# Other predictors on the same measured cases, each in an environment of its own; CASES names a file of your own measurements.
+bench-peers: $(STAMP) | $(UV)
+	$(BIN)/python -m benchmarks.peers $(if $(CASES),--cases $(CASES))
 
 setup: $(STAMP)
 

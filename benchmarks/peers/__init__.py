@@ -1,0 +1,1 @@
+"""Tapeout beside other predictors of LLM inference: the same cases, one run, one table."""
