@@ -9,10 +9,13 @@ import pytest
 from tapeout import study
 from tapeout.cost.tco import finance
 from tapeout.performance.best import Serving
+from tapeout.performance.efficiency import efficiencies, efficiency
+from tapeout.provenance import sources
+from tapeout.report.assumptions import WORST_FIRST
 from tapeout.report.plan_evidence import evidence
 from tapeout.report.plan_run import plan_record, run
-from tapeout.report.plan_words import own_chip_answer, summary, unmet_share
-from tapeout.sourcing.finance import cash_by_quarter
+from tapeout.report.plan_words import own_chip_answer, summary
+from tapeout.sourcing.finance import cash_by_quarter, levelised_cost_per_query, unmet_share
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 
@@ -43,6 +46,45 @@ def test_throughput_comes_from_the_performance_model(found: study.PlanStudy) -> 
             if isinstance(serving, Serving):
                 assert serving.prediction.tpot.value <= model.time_per_output_token
                 assert serving.prediction.ttft.value <= model.time_to_first_token
+
+
+def test_the_bands_of_the_throughputs_are_those_of_the_predictions(found: study.PlanStudy) -> None:
+    bands = study.throughput_bands(found.scenario, found.chips, found.servings)
+    for (chip, model), serving in found.servings.items():
+        index = list(found.scenario.models).index(model)
+        rate = serving.prediction.output_rate_per_chip if isinstance(serving, Serving) else None
+        expected = (rate.low / rate.value, rate.high / rate.value) if rate else (1.0, 1.0)
+        assert (bands[chip].low[index], bands[chip].high[index]) == expected
+        assert bands[chip].generation == found.chips.by_name[chip].generation
+
+
+def test_what_the_bands_do_is_told_and_lies_around_the_plan(found: study.PlanStudy) -> None:
+    ends, plan = found.throughput, found.plan
+    assert ends is not None
+    assert ends.cost_low < plan.cost < ends.cost_high
+    assert ends.unmet_low <= unmet_share(plan) < ends.unmet_high < 1
+    assert ends.query_low <= levelised_cost_per_query(plan) * (1 + 1e-9) < ends.query_high
+    record = plan_record(found)
+    assert (record["cost_low_usd"], record["cost_high_usd"], record["unmet_share_high"]) == (ends.cost_low, ends.cost_high, ends.unmet_high)
+    generations = {chip.generation for chip in found.chips.by_name.values()}
+    assert set(record["throughput_band"]["generations"]) == generations
+    assert "independently" in record["throughput_band"]["rule"]
+    assert "80 % bands" in " ".join(summary(found))
+
+
+def test_every_throughput_is_shown_with_its_band_source_and_grade(found: study.PlanStudy) -> None:
+    rows = evidence(found)
+    for (chip, model), serving in found.servings.items():
+        if isinstance(serving, Serving):
+            row = next(row for row in rows if row.name.startswith(f"throughput {chip}: {model}, "))
+            assert row.value == f"{serving.prediction.output_rate_per_chip.value:,.4g} token/s per chip"
+            assert row.low != row.value != row.high
+            assert row.source in sources()
+            coefficients = efficiency(serving.chip.generation, efficiencies())
+            assert coefficients.spread is not None
+            fitted = coefficients.distance == 0 and serving.chip.id in coefficients.spread.chips
+            assert ("fitted on this chip" in row.note) == fitted
+            assert fitted or WORST_FIRST.index(row.grade) <= WORST_FIRST.index(coefficients.spread.widening.grade)
 
 
 def test_every_kind_of_fact_behind_the_plan_is_shown(found: study.PlanStudy) -> None:

@@ -1,6 +1,7 @@
 """One scenario through the whole flow; reads top to bottom.
 
-scenario -> chips -> how each serves each model -> what each contract costs -> the plan -> an independent check -> worth of a chip
+scenario -> chips -> how each serves each model -> what each contract costs -> the plan -> an independent check
+-> what the bands of the throughputs do to it -> worth of a chip
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tapeout.sourcing import plan as planning
 from tapeout.sourcing.certificate import Certificate, certify
 from tapeout.sourcing.problem import Plan, Problem
 from tapeout.sourcing.solver import Outcome
+from tapeout.sourcing.throughput_range import ThroughputBand, ThroughputRange, throughput_range
 from tapeout.sourcing.worth import ProgrammeWorth, programme_worths
 from tapeout.units import QUARTER, Dimensionless, Seconds, Unit, show
 
@@ -37,7 +39,10 @@ PROGRESS_EVERY: Seconds = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanStudy:
-    """Everything between the scenario and its plan; `servings` is by (chip name, model name)."""
+    """Everything between the scenario and its plan; `servings` is by (chip name, model name).
+
+    Where the solver was stopped, `throughput` is None and `worths` are empty.
+    """
 
     document: Document
     scenario: Scenario
@@ -47,6 +52,7 @@ class PlanStudy:
     problem: Problem
     plan: Plan
     certificate: Certificate
+    throughput: ThroughputRange | None
     worths: tuple[ProgrammeWorth, ...]
 
 
@@ -69,6 +75,7 @@ def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> Pl
     certificate.check()
     # Whoever stopped the solver wants what there is, not more searches.
     stopped = found.status == Outcome.CANCELLED
+    throughput = None if stopped else throughput_range(found, throughput_bands(scenario, chips, servings))
     worths = () if stopped else programme_worths(problem, gap=gap, time_limit=time_limit, say=say)
     return PlanStudy(
         document=document,
@@ -79,6 +86,7 @@ def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> Pl
         problem=problem,
         plan=found,
         certificate=certificate,
+        throughput=throughput,
         worths=worths,
     )
 
@@ -151,6 +159,22 @@ def to_problem(scenario: Scenario, chips: Chips, servings: dict[tuple[str, str],
         largest_share=scenario.finance.largest_supplier_share,
         share_from=0 if share_from is None else max(0, share_from - scenario.start),
     )
+
+
+def throughput_bands(scenario: Scenario, chips: Chips, servings: dict[tuple[str, str], Serving | NotServed]) -> dict[str, ThroughputBand]:
+    """The bands of the throughputs that `to_problem` takes, by chip name, as factors on them; 1 where a chip does not serve a model."""
+    found = {}
+    for label, chip in chips.by_name.items():
+        ends = np.array([_ends(servings[label, name]) for name in scenario.models])
+        found[label] = ThroughputBand(generation=chip.generation, low=ends[:, 0], high=ends[:, 1])
+    return found
+
+
+def _ends(serving: Serving | NotServed) -> tuple[float, float]:
+    if isinstance(serving, NotServed):
+        return 1.0, 1.0
+    rate = serving.prediction.output_rate_per_chip
+    return rate.low / rate.value, rate.high / rate.value
 
 
 def _queries_per_second(serving: Serving | NotServed, model: ServedModel) -> float:

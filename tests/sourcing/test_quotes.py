@@ -1,5 +1,7 @@
 """Quotes: rate times price, ranked, with the best deployment that a brute-force search finds."""
 
+import math
+
 import pytest
 
 from tapeout.hardware.catalog import chip
@@ -22,6 +24,18 @@ def test_a_token_costs_the_hour_over_its_tokens() -> None:
     assert quote.output_token_p5 < quote.output_token < quote.output_token_p95
 
 
+def test_a_quote_joins_the_bands_of_price_and_prediction() -> None:
+    """Log half widths as the root of the sum of squares, from the 80 % that both give to the 90 % between p5 and p95."""
+    (quote,) = quotes(DEMAND, [chip("nvidia-h100-sxm")], Basis.RENT, "2026-11-01")
+    assert isinstance(quote, Quote)
+    hour, rate = quote.hour, quote.serving.prediction.output_rate_per_chip
+    stretch = 1.6449 / 1.2816
+    down = math.hypot(math.log(hour.value / hour.low), math.log(rate.high / rate.value))
+    up = math.hypot(math.log(hour.high / hour.value), math.log(rate.value / rate.low))
+    assert quote.output_token_p5 == pytest.approx(quote.output_token * math.exp(-stretch * down), rel=1e-4)
+    assert quote.output_token_p95 == pytest.approx(quote.output_token * math.exp(stretch * up), rel=1e-4)
+
+
 def test_quotes_are_ranked_and_chips_without_a_price_come_last() -> None:
     names = ("nvidia-l4", "microsoft-maia-100", "nvidia-h100-sxm", "nvidia-b200")
     found = quotes(DEMAND, [chip(name) for name in names], Basis.RENT, "2026-11-01")
@@ -34,7 +48,7 @@ def test_the_best_serving_equals_brute_force_on_single_chips() -> None:
     one = chip("nvidia-h100-pcie")
     tried = [
         (users, predict([Case(kind=Kind.ONLINE, chip=one, chips=size, model=DEMAND.model, precision="fp8", prompt=1024, output=256,
-                              concurrency=float(users * stages), deployment=Deployment(tensor=tensor, pipeline=stages))])[0])
+                              concurrency=float(users * stages), deployments=(Deployment(tensor=tensor, pipeline=stages),))])[0])
         for size in (1, 2, 4, 8, 16)
         for tensor in (1, 2, 4, 8)
         for stages in (1, 2, 4)

@@ -111,6 +111,14 @@ def delivered_queries_by_quarter(plan: Plan) -> QueriesByQuarter:
     return np.asarray((met * plan.problem.volume).sum(axis=0), dtype=float)
 
 
+def unmet_share(plan: Plan) -> Dimensionless:
+    """Queries not served over all queries of the plan."""
+    demand, volume = plan.problem.demand, plan.problem.volume
+    share = np.divide(plan.unmet, demand, out=np.zeros_like(demand), where=demand > 0)
+    total = float(volume.sum())
+    return float((share * volume).sum()) / total if total else 0.0
+
+
 def annuity(value: Usd, rate: Dimensionless, quarters: int) -> Usd:
     """The equal payment of `quarters` quarters, the first one at once, whose present value is `value`.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tapeout.errors import CancelledError, LimitNotMetError
+from tapeout.errors import CancelledError, InfeasibleError, LimitNotMetError
 from tapeout.sourcing.finance import discounted_cost, lifetime, spend_by_category
 from tapeout.sourcing.infeasibility import explain
 from tapeout.sourcing.model import Model, build
@@ -54,6 +54,23 @@ def solve(
         values = polished.values if polished.outcome is Outcome.OPTIMAL and polished.values is not None else values
         outcome = Outcome.CANCELLED if polished.outcome is Outcome.CANCELLED else outcome
     return _plan(model, values, found.bound * model.scale.money, outcome)
+
+
+def reordered(plan: Plan, problem: Problem, time_limit: Seconds = 60.0) -> Plan:
+    """The plan of least cost for `problem` that keeps the programme starts of `plan` and its power where that comes in modules.
+
+    `problem` differs from that of `plan` in numbers only. Raises InfeasibleError where no orders keep to it with these starts.
+    """
+    model = build(problem)
+    kept = np.zeros(model.program.columns)
+    kept[model.variables.starts] = plan.starts
+    kept[model.variables.modules] = plan.site_orders / module_steps(problem, model.scale)[:, None]
+    found = run(model.program, gap=0.0, time_limit=time_limit, fixed=kept)
+    if found.outcome is Outcome.INFEASIBLE:
+        raise InfeasibleError("no orders keep to these programme starts and this power")
+    if found.values is None:
+        raise LimitNotMetError(f"no orders found within {time_limit:g} s")
+    return _plan(model, found.values, found.bound * model.scale.money, found.outcome)
 
 
 def _progress(model: Model, sighting: Sighting) -> Progress:

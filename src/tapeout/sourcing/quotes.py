@@ -17,6 +17,7 @@ from tapeout.errors import InputError
 from tapeout.hardware.chip import Chip
 from tapeout.hardware.system import Server, server_of
 from tapeout.performance.best import Demand, NotServed, Serving, best_servings
+from tapeout.performance.efficiency import Table
 from tapeout.provenance import Grade
 from tapeout.units import Usd, UsdPerHour, UsdPerQuery, UsdPerToken, Watts
 
@@ -79,13 +80,13 @@ class Installed:
     power_high: Watts
 
 
-def quotes(demand: Demand, chips: Sequence[Chip], basis: Basis, date: str) -> list[Quote | NoQuote]:
+def quotes(demand: Demand, chips: Sequence[Chip], basis: Basis, date: str, efficiencies: Table | None = None) -> list[Quote | NoQuote]:
     """The offers of `chips` for `demand` at `date`, cheapest output token first, then the chips without one.
 
     All of a query's cost is charged to its output tokens in `output_token`, as published dollars per million output tokens do;
-    `input_token` and the blended token split it by chip time.
+    `input_token` and the blended token split it by chip time. `efficiencies` are the coefficients, those that ship where None.
     """
-    servings = best_servings(demand, chips)
+    servings = best_servings(demand, chips, efficiencies)
     found = [_quote(demand, serving, basis, date) for serving in servings]
     return sorted(found, key=lambda one: (isinstance(one, NoQuote), one.output_token if isinstance(one, Quote) else 0.0))
 
