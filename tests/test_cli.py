@@ -63,7 +63,6 @@ def test_help_imports_nothing_heavy() -> None:
         (("price", "meta-llama/Llama-3.1-8B", "--precision", "fp5"), "unknown precision"),
         (("price", "meta-llama/Llama-3.1-8B", "--isl", "0"), "greater than or equal to 1"),
         (("price", "meta-llama/Llama-3.1-8B", "--date", "2026-13-01"), "--date is not a date"),
-        (("price", "deepseek-ai/DeepSeek-V3.2"), "indexer"),
         (("price", "no/such/config.json"), "config.json"),
         (("catalog", "chips", "nvidia-h1000"), "did you mean"),
         (("catalog", "sources", "nonsense"), "unknown source"),
@@ -71,6 +70,11 @@ def test_help_imports_nothing_heavy() -> None:
         (("predict", "no-such.csv", "-o", "out.csv"), "cannot read the cases"),
         (("plan", "no-such.yaml", "--out", "out"), "no-such.yaml"),
         (("plan", "x.yaml", "--out", "out", "--gap", "2"), "--gap"),
+        (("measure", "--out", "rows.csv", "--operators", "product,decode-atention"), "did you mean decode-attention?"),
+        (("measure", "--out", "rows.csv", "--budget", "10 GB"), "--budget: wrong unit"),
+        (("measure", "--out", "rows.csv", "--chip", "nvidia-h100-smx"), "did you mean nvidia-h100-sxm?"),
+        (("measure", "--out", "rows.txt"), ".csv file in an existing folder"),
+        (("measure", "--out", "no/such/rows.csv"), ".csv file in an existing folder"),
     ],
 )
 def test_bad_input_says_what_and_how_to_mend_it(
@@ -82,6 +86,14 @@ def test_bad_input_says_what_and_how_to_mend_it(
     assert part in ran.err
     assert ran.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_family_with_an_operator_not_modelled_is_named_with_its_operator(run: Callable[..., Ran], tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"model_type": "jamba", "hidden_size": 4096, "vocab_size": 65536, "num_hidden_layers": 32}')
+    ran = run("price", str(config))
+    assert ran.code == 2
+    assert "model_type: the family is not modelled yet: Mamba-1 layers" in ran.err
 
 
 def test_price_gives_the_same_rows_as_table_json_and_csv(run: Callable[..., Ran]) -> None:
@@ -104,6 +116,36 @@ def test_price_gives_the_same_rows_as_table_json_and_csv(run: Callable[..., Ran]
 def test_every_price_basis_answers(run: Callable[..., Ran], basis: str) -> None:
     rows = json.loads(run("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-sxm", "--price", basis, "-o", "json").out)
     assert rows[0]["status"] == "ok"
+
+
+def test_price_says_which_chips_unpack_the_weights(run: Callable[..., Ran]) -> None:
+    arguments = ("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-sxm,nvidia-b200", "--precision", "fp4")
+    assert "nvidia-h100-sxm: fp4 weights unpacked to bf16: the chip has no fp4." in " ".join(run(*arguments).out.split())
+    rows = {row["chip"]: row["emulation"] for row in json.loads(run(*arguments, "-o", "json").out)}
+    assert rows == {"nvidia-h100-sxm": "fp4 weights unpacked to bf16: the chip has no fp4", "nvidia-b200": ""}
+
+
+def test_coefficients_of_a_file_take_the_place_of_the_shipped_ones(run: Callable[..., Ran], tmp_path: Path) -> None:
+    shipped, mine = (ROOT / "src/tapeout/data/efficiencies.toml").read_text(), tmp_path / "mine.toml"
+    line = next(line for line in shipped.splitlines() if line.startswith("step = "))
+    slower = 'step = { value = "30 ms", source = "user-supplied", place = "my bench", grade = "measured" }'
+    mine.write_text(shipped.replace(line, slower, 1))
+    (tmp_path / "cases.csv").write_text(f"{HEADER}\n{GOOD}\n")
+    answers = []
+    for options in ((), ("--efficiencies", str(mine))):
+        assert run("predict", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "out.csv"), *options).code == 0
+        with (tmp_path / "out.csv").open(newline="") as file:
+            answers.append(float(next(csv.DictReader(file))["tpot_ms"]))
+    assert answers[1] == pytest.approx(answers[0] + 30, abs=2)
+    price = ("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-sxm", "--tpot", "none")
+    usual, own = (json.loads(run(*price, *options, "-o", "json").out)[0] for options in ((), ("--efficiencies", str(mine))))
+    assert own["tokens_per_s_per_chip"] < usual["tokens_per_s_per_chip"]
+    assert str(mine) in run(*price, "--efficiencies", str(mine)).out.replace("\n", "")
+    mine.write_text("[hopper]\nkin = 'hoper'\n")
+    ran = run(*price, "--efficiencies", str(mine))
+    assert ran.code == 2
+    assert "hopper.kin: unknown generation" in ran.err
+    assert run(*price, "--efficiencies", str(tmp_path / "none.toml")).code == 2
 
 
 def test_no_chip_inside_the_limits_exits_with_3(run: Callable[..., Ran]) -> None:
@@ -172,6 +214,44 @@ def test_predict_refuses_an_unwritable_output(run: Callable[..., Ran], tmp_path:
     (tmp_path / "cases.csv").write_text(f"{HEADER}\n{GOOD}\n")
     assert run("predict", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "no" / "out.csv")).code == 2
     assert run("predict", str(tmp_path / "cases.csv"), "-o", str(tmp_path)).code == 2
+
+
+def test_validate_scores_a_table_in_every_form_and_writes_a_page(run: Callable[..., Ran], tmp_path: Path) -> None:
+    measured, out = tmp_path / "measured.csv", tmp_path / "out"
+    measured.write_text(f"{HEADER},ttft_ms,tpot_ms\n{GOOD},300,20\n{GOOD.replace('a,', 'b,', 1)},,10\n")
+    ran = run("validate", "--cases", str(measured), "--by", "model", "--out", str(out), "-o", "json")
+    assert ran.code == 0
+    rows = json.loads(ran.out)
+    assert [(row["group"], row["quantity"], row["rows"]) for row in rows[2:]] == [
+        ("meta-llama/Llama-3.1-70B", "ttft_ms", 1),
+        ("meta-llama/Llama-3.1-70B", "tpot_ms", 2),
+    ]
+    assert sorted(path.name for path in out.iterdir()) == ["rows.csv", "rows.json", "validation.html"]
+    written = list(csv.DictReader((out / "rows.csv").read_text().splitlines()))
+    assert [row["quantity"] for row in written] == [row["quantity"] for row in json.loads((out / "rows.json").read_text())]
+    assert float(written[0]["predicted"]) / 300 - 1 == pytest.approx(float(written[0]["error"]))
+    assert len(list(csv.DictReader(io.StringIO(run("validate", "--cases", str(measured), "-o", "csv").out)))) == len(rows)
+    assert "Median error" in run("validate", "--cases", str(measured)).out
+
+
+def test_validate_names_the_bad_cell_and_writes_nothing(run: Callable[..., Ran], tmp_path: Path) -> None:
+    measured = tmp_path / "measured.csv"
+    measured.write_text(f"{HEADER},tpot_ms\n{GOOD},20\n{GOOD.replace('a,', 'b,', 1)},fast\n")
+    ran = run("validate", "--cases", str(measured), "--out", str(tmp_path / "out"))
+    assert ran.code == 2
+    assert "measured.csv:3: tpot_ms: not a measured value, given 'fast'" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_validate_says_which_rows_have_no_answer_or_no_score(run: Callable[..., Ran], tmp_path: Path) -> None:
+    measured = tmp_path / "measured.csv"
+    rows = (f"{GOOD},20,", f"{GOOD.replace('h100', 'h1000').replace('a,', 'b,', 1)},20,", f"{GOOD.replace('a,', 'c,', 1)},20,a bad day")
+    measured.write_text("\n".join((f"{HEADER},tpot_ms,excluded", *rows)) + "\n")
+    ran = run("validate", "--cases", str(measured), "-o", "json")
+    assert ran.code == 3
+    assert "1 rows have no answer" in ran.err
+    assert "1 of 3 rows are not scored" in ran.err
+    assert [(row["rows"], row["answered"]) for row in json.loads(ran.out)[:1]] == [(2, 1)]
 
 
 @pytest.mark.parametrize("kind", ["chips", "models", "prices", "sources"])
@@ -257,3 +337,23 @@ def test_an_infeasible_plan_names_what_makes_it_so(run: Callable[..., Ran], tmp_
     assert ran.code == 2
     assert "budget" in ran.err
     assert not (tmp_path / "run").exists()
+
+
+def test_measuring_without_pytorch_says_how_to_get_it(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    for name in [name for name in sys.modules if name.startswith("tapeout.calibration.benchmark_torch")]:
+        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(sys.modules["tapeout.calibration"], name.rpartition(".")[2])
+    ran = run("measure", "--out", str(tmp_path / "rows.csv"))
+    assert ran.code == 2
+    assert "pip install torch" in ran.err
+    assert "tapeout[measure]" in ran.err
+    assert not (tmp_path / "rows.csv").exists()
+
+
+def test_a_broken_table_of_measurements_is_not_measured_into(run: Callable[..., Ran], tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("operator,chip\nproduct,x\n")
+    ran = run("measure", "--out", str(tmp_path / "rows.csv"))
+    assert ran.code == 2
+    assert "rows.csv:1: missing column" in ran.err
+    assert (tmp_path / "rows.csv").read_text() == "operator,chip\nproduct,x\n"

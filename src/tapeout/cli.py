@@ -5,6 +5,7 @@ Results go to standard output, talk to standard error. Heavy imports stand insid
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tapeout import __version__
-from tapeout.errors import CancelledError, InputError, LimitNotMetError, TapeoutError
+from tapeout.errors import CancelledError, InputError, LimitNotMetError, Place, TapeoutError
 
 if TYPE_CHECKING:
     from tapeout.report.tables import Table
@@ -45,6 +46,16 @@ class PriceBasis(StrEnum):
     OWN = "own"
 
 
+class GroupBy(StrEnum):
+    """What `validate` groups rows by."""
+
+    CHIP = "chip"
+    MODEL = "model"
+    PRECISION = "precision"
+    KIND = "kind"
+    SOURCE = "source"
+
+
 class Kind(StrEnum):
     """What `catalog` lists."""
 
@@ -54,6 +65,9 @@ class Kind(StrEnum):
     SOURCES = "sources"
 
 
+EfficienciesOption = Annotated[
+    Path | None, typer.Option(help="A file of coefficients such as `tapeout calibrate` writes, in the place of those that ship.")
+]
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print the rows.")]
 
 
@@ -101,11 +115,13 @@ def price(
     tpot: Annotated[str, typer.Option(help="Limit on the mean time per further token, such as 50ms; 'none' for no limit.")] = "50ms",
     basis: Annotated[PriceBasis, typer.Option("--price", help="Rented on demand, reserved for a year, or owned.")] = PriceBasis.RENT,
     date: Annotated[str, typer.Option(help="Date of the prices (ISO); today by default.")] = "",
+    efficiencies: EfficienciesOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Rank chips by the cost of a model's tokens inside the latency limits."""
     from tapeout.hardware import catalog
     from tapeout.performance.best import Demand
+    from tapeout.performance.efficiency import read_efficiencies
     from tapeout.report import price_view
     from tapeout.report.tables import dump_json
     from tapeout.sourcing.quotes import Basis, quotes
@@ -116,9 +132,10 @@ def price(
         model=find_model(model), precision=precision, prompt=isl, output=osl, ttft=_limit("--ttft", ttft), tpot=_limit("--tpot", tpot)
     )
     day = _date(date) if date else _today()
-    found = quotes(demand, wanted, Basis(basis), day)
+    found = quotes(demand, wanted, Basis(basis), day, read_efficiencies(efficiencies) if efficiencies else None)
     title = f"{demand.model.name} at {precision}, {isl} tokens in, {osl} out, TTFT {ttft}, TPOT {tpot}: {basis} prices of {day}"
     note = "$/Mtok out charges the whole query to its output tokens; p5 to p95 from price spread and prediction band."
+    note += f" Coefficients from {efficiencies}." if efficiencies else ""
     ranked, refused = price_view.price_table(title, found, note), price_view.refusal_table(found)
     if output is Output.JSON:
         typer.echo(dump_json(price_view.price_rows(found)), nl=False)
@@ -134,14 +151,115 @@ def price(
 def predict(
     cases: Annotated[Path, typer.Argument(help="Cases as CSV.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The CSV file to write.")],
+    efficiencies: EfficienciesOption = None,
 ) -> None:
     """Predict TTFT, TPOT and tokens/s per chip for a table of cases, with 80 % bands."""
+    from tapeout.performance.efficiency import read_efficiencies
     from tapeout.report import case_files
 
-    failed, total = case_files.predict_file(cases, out)
+    failed, total = case_files.predict_file(cases, out, read_efficiencies(efficiencies) if efficiencies else None)
     _say(f"{total - failed} of {total} cases answered, written to {out}")
     if failed:
         raise LimitNotMetError(f"{failed} of {total} cases have no answer; their status says why")
+
+
+@app.command()
+def validate(
+    cases: Annotated[Path | None, typer.Option(help="Measured cases as CSV; by default the published results that come along.")] = None,
+    by: Annotated[GroupBy, typer.Option(help="What the printed scores are grouped by.")] = GroupBy.CHIP,
+    out: Annotated[Path | None, typer.Option(help="The folder to write the rows (CSV, JSON) and validation.html to.")] = None,
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Predict each chip by coefficients fitted on the rows of all other chips.")
+    ] = False,
+    efficiencies: EfficienciesOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Compare predictions with measured results: errors, bias and band coverage by group."""
+    from tapeout.calibration.validation import Group
+    from tapeout.performance.efficiency import read_efficiencies
+    from tapeout.report import files, validation_run
+
+    folder = files.prepare_folder(out) if out else None
+    coefficients = read_efficiencies(efficiencies) if efficiencies else None
+    found = (
+        validation_run.left_out_validation(cases, coefficients, _say) if leave_one_out else validation_run.validation(cases, coefficients)
+    )
+    if folder:
+        written = files.write_files(folder, validation_run.files(found, version=__version__, date=_today()))
+        _say(f"wrote {len(written)} files to {folder}; open {folder / 'validation.html'}")
+    _print(validation_run.printed(found, Group(by)), output)
+    if found.excluded:
+        _say(f"{found.excluded} of {len(found.measurements)} rows are not scored; with --out, validation.html lists them with the reason")
+    if found.unanswered:
+        raise LimitNotMetError(f"{found.unanswered} rows have no answer; with --out, rows.csv says why")
+
+
+@app.command()
+def measure(
+    out: Annotated[Path, typer.Option(help="The CSV file of measurements; rows that it holds are not measured again.")],
+    device: Annotated[str, typer.Option(help="A device as PyTorch names it: cuda:0, xpu:0, cpu; by default the first accelerator.")] = "",
+    chip: Annotated[str, typer.Option(help="The chip's id, or a chip file; by default what the device's name says.")] = "",
+    operators: Annotated[str, typer.Option(help="Operators, separated by commas; all by default.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="A few shapes of each operator instead of hundreds.")] = False,
+    budget: Annotated[str, typer.Option(help="Stop after this time; a further run goes on.")] = "10 min",
+) -> None:
+    """Measure this machine's operators through PyTorch, for `calibrate --measurements`."""
+    from tapeout.calibration import benchmark_chip, benchmark_plan, operator_table
+    from tapeout.hardware import catalog
+    from tapeout.report.writing import write_text
+
+    wanted = benchmark_plan.operators(operators)
+    time_limit = _seconds("--budget", budget)
+    if out.suffix.lower() != ".csv" or not out.resolve().parent.is_dir():
+        raise InputError("cannot write the measurements", place=Place(file=str(out)), hint="give a .csv file in an existing folder")
+    earlier = operator_table.read(out) if out.exists() else operator_table.table({}, 0)
+    # Rows name a chip file by its path, by which `calibrate` finds it.
+    named = dataclasses.replace(catalog.chip(chip), id=chip) if chip else None
+    try:
+        from tapeout.calibration import benchmark_torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        hint = "pip install torch for this device, or pip install 'tapeout[measure]'"
+        raise InputError("measuring needs PyTorch, which is not installed", hint=hint) from None
+    found = benchmark_torch.find_device(device)
+    known = named or benchmark_chip.guessed_chip(found.name, found.memory, catalog.chips().values())
+    peers = benchmark_torch.numbers_of_peers(found)
+    trials = benchmark_plan.plan(wanted, benchmark_plan.QUICK if quick else benchmark_plan.FULL, peers)
+    _say(f"{len(trials)} trials on {found.id}, {found.name}, as {known.id}, for {budget} at most")
+    outcome = benchmark_torch.measure_on(
+        found, trials, earlier, known, time_limit, say=_say, save=lambda rows: write_text(out, operator_table.to_csv(rows))
+    )
+    for line in outcome.summary():
+        _say(line)
+    if outcome.stopped:
+        raise CancelledError(f"stopped; {outcome.measured} new rows are in {out}")
+    if not len(outcome.rows):
+        raise LimitNotMetError("nothing could be measured")
+    typer.echo(f"{len(outcome.rows)} rows, {outcome.measured} of them new, in {out}")
+
+
+@app.command()
+def calibrate(
+    out: Annotated[Path, typer.Option(help="The folder to write efficiencies.toml and fit.json to.")],
+    tables: Annotated[Path | None, typer.Option(help="The folder of an unpacked aiconfigurator-core.")] = None,
+    measurements: Annotated[list[Path] | None, typer.Option(help="Operators measured by `tapeout measure`; may be given again.")] = None,
+    chip: Annotated[list[Path] | None, typer.Option(help="The file of a chip that is not in the catalogue; may be given again.")] = None,
+    left_out: Annotated[bool, typer.Option(help="Also fit each chip without its own rows.")] = True,
+    serving: Annotated[bool, typer.Option(help="Then fit what stacks add to their operators, on the published serving results.")] = True,
+    efficiencies: EfficienciesOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Fit what chips achieve to measured operators, for `--efficiencies` of the other commands."""
+    from tapeout.performance.efficiency import read_efficiencies
+    from tapeout.report import calibration_run, files
+
+    folder = files.prepare_folder(out)
+    start = read_efficiencies(efficiencies) if efficiencies else None
+    found = calibration_run.calibration(tables, measurements or [], chip or [], start, left_out, serving, _say)
+    written = files.write_files(folder, calibration_run.files(found))
+    _print(calibration_run.printed(found) if output is Output.TABLE else calibration_run.score_table(found), output)
+    _say(f"wrote {len(written)} files to {folder}; use them by --efficiencies {folder / 'efficiencies.toml'}")
 
 
 @app.command()

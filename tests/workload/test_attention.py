@@ -126,7 +126,7 @@ def test_what_no_layer_needs_is_left_out() -> None:
     names = set(ops(PLAIN, batch(1, 8, 0)))
     assert names == {
         "query, key, value", "attention 0", "attention out", "feed-forward in", "feed-forward out", "all-reduce", "dispatch and combine",
-        "stage to stage", "head", "norms, rotary, residuals",
+        "stage to stage", "head", "gather of logits", "embedding, sampling", "norms, rotary, residuals",
     }  # fmt: skip
 
 

@@ -108,7 +108,8 @@ def parameters(table: Table, generations: Collection[str]) -> tuple[Parameter, .
     for name, entry in table.items():
         if name in generations:
             found += [_operator(entry, path) for section in _MOVED for path in _paths(entry, section)]
-    return tuple(found)
+    # What is nothing cannot be moved by a factor.
+    return tuple(one for one in found if one.value(table) > 0)
 
 
 def _paths(entry: Efficiency, section: str) -> list[tuple[str, ...]]:

@@ -18,6 +18,10 @@ STARTED = "started from "
 LEAST_ROWS = 30
 """Rows of a generation below which its spread is taken from its kin."""
 QUANTITIES = ("ttft", "tpot", "rate")
+SILENT = 0.95
+"""Share of its prior above which a coefficient's deviation shows that no result speaks of it; unmoved, it then stays as it was."""
+MOVED = 0.01
+"""Logarithm beyond which a coefficient counts as moved."""
 
 
 def refitted(measurements: Sequence[Measurement], start: Table, say: Callable[[str], None] = lambda text: None) -> tuple[Table, ServingFit]:
@@ -41,6 +45,8 @@ def _stated(fitted: ServingFit, start: Table, found: Results) -> Table:
     generations, table = np.array(found.generations()), start
     for parameter, deviation in zip(fitted.parameters, fitted.deviations, strict=True):
         value = parameter.value(fitted.table)
+        if deviation > SILENT * parameter.prior and abs(np.log(value / parameter.value(start))) < MOVED:
+            continue
         place = f"serving fit on {_basis(parameter, generations, fitted.errors)}"
         table = parameter.stated(table, _moved(parameter, value, float(np.exp(BAND_80 * deviation)), place))
     return table
@@ -51,8 +57,9 @@ def _moved(parameter: Parameter, value: float, factor: float, place: str) -> Cal
         before = fact.place.rpartition(STARTED)[2] if STARTED in fact.place else f"{fact.value:.4g}: {fact.place}"
         high = min(value * factor, max(parameter.most, value))
         return replace(
-            fact, value=value, low=value / factor, high=high, source=SOURCE, place=f"{place}, {STARTED}{before}", grade=Grade.DERIVED
-        )
+            fact, value=_short(value), low=_short(value / factor), high=_short(high), source=SOURCE, place=f"{place}, {STARTED}{before}",
+            grade=Grade.DERIVED,
+        )  # fmt: skip
 
     return moved
 
@@ -97,9 +104,16 @@ def _spread(errors: Errors, own: Spread, kin: Spread | None, quantity: str) -> S
         wider: Sourced[float] = getattr(kin, quantity)
         factor = kin.widening.value
         place = f"{column.size} rows, too few: the kin's, widened by one step"
-        return replace(wider, value=wider.value * factor, low=wider.low * factor, high=wider.high * factor, place=place)
+        return replace(
+            wider, value=_short(wider.value * factor), low=_short(wider.low * factor), high=_short(wider.high * factor), place=place
+        )
     value = float(np.quantile(column, 0.8)) / BAND_80
     median = 100 * float(np.median(np.expm1(column)))
     fact: Sourced[float] = getattr(own, quantity)
     place = f"{column.size} rows, median error {median:.0f} %"
-    return replace(fact, value=value, low=0.75 * value, high=1.33 * value, source=SOURCE, place=place, grade=Grade.DERIVED)
+    low, high = _short(0.75 * value), _short(1.33 * value)
+    return replace(fact, value=_short(value), low=low, high=high, source=SOURCE, place=place, grade=Grade.DERIVED)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")

@@ -21,17 +21,20 @@ Array = NDArray[np.float64]
 def _latency(peers: Array, rates: Rates, launch: Array, peer: Array) -> Array:
     # Across domains it starts once more.
     starts = 1.0 + (peers > rates.domain)
-    return starts * np.maximum(peers, 1.0) ** rates.hops * launch + peers * peer
+    latency: Array = starts * np.maximum(peers, 1.0) ** rates.hops * launch + peers * peer
+    return latency
 
 
 def _pipelined(busy: Array, chunk: Array) -> Array:
-    return busy + 2 * np.sqrt(busy * chunk)
+    seconds: Array = busy + 2 * np.sqrt(busy * chunk)
+    return seconds
 
 
 def _gathered(message: Array, peers: Array, rates: Rates, inside: Array, outside: Array) -> Array:
     """Seconds the links are busy so that each chip gets what the others hold of `message` bytes: (p - 1) / p of it in all."""
     joined = np.minimum(peers, rates.domain)
-    return message * ((joined - 1) / joined / inside + (peers - joined) / (peers * joined) / outside)
+    busy: Array = message * ((joined - 1) / joined / inside + (peers - joined) / (peers * joined) / outside)
+    return busy
 
 
 def all_reduce(message: Array, peers: Array, rates: Rates) -> Array:

@@ -284,8 +284,6 @@ def _network(chip: Chip, found: Efficiency) -> dict[str, float]:
     return row
 
 
-
-
 _HOPS = {Topology.SWITCH: 0.0, Topology.MESH: 0.0, Topology.PCIE: 0.0, Topology.RING: 1.0, Topology.TORUS_2D: 0.5, Topology.TORUS_3D: 1 / 3}
 """Exponent of the peers by which latency grows: a switch or mesh reaches every peer at once, a ring passes all, a torus one side."""
 

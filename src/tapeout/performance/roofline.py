@@ -85,13 +85,13 @@ def _expert(operator: Operator, rates: Rates) -> OperatorTime:
 
 
 def _prefill(operator: Operator, rates: Rates) -> OperatorTime:
-    flops, softmax, tile, unit, token, first = _of_kind(operator, rates, _PREFILL)
+    flops, softmax, tile, unit, token, first, bandwidth = _of_kind(operator, rates, _PREFILL)
     # A pair costs its products and its exponential; tiles reach beyond the causal diagonal by `tile` keys for each query.
     pair = (2 * operator.inner + 4 * softmax) / flops
     pairs = operator.flops / np.maximum(2 * operator.inner, 1.0)
-    moved = operator.cache * rates.cache_size + operator.elements * ACTIVATION_BYTES
+    memory = operator.cache * rates.cache_size / bandwidth + operator.elements * ACTIVATION_BYTES / rates.memory_bytes
     beside = pair * tile * operator.rows + unit * operator.units + token * operator.span
-    return _bounded(pair * pairs, moved / rates.memory_bytes, first * (operator.units > 0), beside)
+    return _bounded(pair * pairs, memory, first * (operator.units > 0), beside)
 
 
 def _decode(operator: Operator, rates: Rates) -> OperatorTime:
@@ -100,7 +100,7 @@ def _decode(operator: Operator, rates: Rates) -> OperatorTime:
     return _bounded(operator.flops / flops, operator.cache * rates.cache_size / bandwidth, first * (operator.units > 0), beside)
 
 
-_PREFILL = ("prefill_flops", "prefill_softmax", "prefill_tile", "prefill_unit", "prefill_token", "prefill_launch")
+_PREFILL = ("prefill_flops", "prefill_softmax", "prefill_tile", "prefill_unit", "prefill_token", "prefill_launch", "decode_bytes")
 _DECODE = ("decode_flops", "decode_bytes", "decode_output", "decode_unit", "decode_token", "decode_launch")
 
 

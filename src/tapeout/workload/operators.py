@@ -132,13 +132,19 @@ def _residual(shapes: Shapes, tokens: Array) -> list[Operator]:
 
 
 def _ends(shapes: Shapes, tokens: Array, batches: Sequence[Batch], sharding: Sharding) -> list[Operator]:
-    """The output head for one row a sequence, and the elementwise work of every layer: norms, rotary, activation, residuals."""
+    """The output head for one row a sequence, logits gathered and sampled, and the elementwise work of every layer.
+
+    Sampling reads and writes the logits once each, in 32 bits; the embedding reads and writes one row a token.
+    """
     sequences: Array = np.asarray(sum(batch.sequences for batch in batches), dtype=float)
     # A layer of one part alone has half the small kernels of one of two.
     share = shapes.parts / 2
     mixed = (shapes.heads * shapes.head_size + shapes.state_heads * shapes.state_value_size) / sharding.tensor
+    logits, sampled = sequences * shapes.vocabulary, shapes.head_share * (sharding.tensor > 1)
     return [
         product("head", Role.HEAD, shapes.head_share, sequences, shapes.hidden, shapes.vocabulary / sharding.tensor),
+        operator("gather of logits", Role.ALL_GATHER, sampled, message=logits, peers=np.maximum(sharding.tensor, 1.0)),
+        operator("embedding, sampling", Role.ELEMENTWISE, shapes.head_share, elements=2 * tokens * shapes.hidden + 4 * logits),
         operator(
             "norms, rotary, residuals", Role.ELEMENTWISE, shapes.count * share, elements=tokens * (8 * shapes.hidden + 3 * mixed / share)
         ),
