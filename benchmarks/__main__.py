@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import serving
 from benchmarks.cores import one_core
 from tapeout.hardware.catalog import chip
 from tapeout.performance.cases import COLUMNS, answered
@@ -136,6 +137,20 @@ def results() -> list[Result]:
         Result(what="the same in one process, without files", measured=inside, limit=20_000, unit="/s", larger=True),
         Result(what="the same where the deployment is chosen", measured=chosen, limit=2_000, unit="/s", larger=True),
         Result(what="step evaluations a second, on one core", measured=step_evaluations(), limit=200_000, unit="/s", larger=True),
+        Result(
+            what="simulated requests a second, on one core",
+            measured=serving.requests_per_second(prefix_caching=False),
+            limit=1e6,
+            unit="/s",
+            larger=True,
+        ),
+        Result(
+            what="the same with prefix caching",
+            measured=serving.requests_per_second(prefix_caching=True),
+            limit=2e5,
+            unit="/s",
+            larger=True,
+        ),
         Result(what="make demo once set up", measured=plan_time, limit=60.0, unit="s"),
         Result(what="peak memory of price and plan", measured=max(price_peak, plan_peak), limit=1e9, unit="B"),
     ]

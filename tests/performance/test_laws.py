@@ -194,6 +194,12 @@ def by_unit(factors: dict[str, float]) -> Callable[[Rates], Rates]:
 # ---------------------------------------------------------------- the laws
 
 
+def gathers(case: Situation, batch: tuple[float, float, float]) -> bool:
+    """Whether prompts meet a choice of their context, by another kernel than prompts that meet all of it."""
+    chosen = [group.attention.chosen for group in case.model.groups if group.attention is not None and group.attention.chosen is not None]
+    return any(batch[1] + batch[2] > most for most in chosen)
+
+
 def more_work_takes_no_less_time(world: World, case: Situation) -> bool:
     base = seconds(world, case)
     grown = []
@@ -201,7 +207,8 @@ def more_work_takes_no_less_time(world: World, case: Situation) -> bool:
         larger = [(sequences * case.factor, new_tokens, context), (sequences, new_tokens, context * case.factor + 1)]
         if new_tokens > 1:
             larger.append((sequences, new_tokens * case.factor, context))
-        grown += [(*case.batches[:position], one, *case.batches[position + 1 :]) for one in larger]
+        same = [one for one in larger if new_tokens <= 1 or gathers(case, one) == gathers(case, (sequences, new_tokens, context))]
+        grown += [(*case.batches[:position], one, *case.batches[position + 1 :]) for one in same]
     return all(seconds(world, case, *one) * DUST >= base for one in grown)
 
 

@@ -1,12 +1,18 @@
 """Metrics of an outcome worked out by hand, and relations that hold for every run."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tapeout.errors import InputError
 from tapeout.serving.arrivals import poisson
-from tapeout.serving.metrics import Slo, Summary, attained, end_to_end, percentiles, queueing, summary, tpot, ttft
-from tapeout.serving.scheduler import Outcome, Policy, Requests, simulate
+from tapeout.serving.metrics import Slo, Summary, attained, end_to_end, inter_token, percentiles, queueing, summary, tpot, ttft
+from tapeout.serving.outcome import Outcome
+from tapeout.serving.policy import Policy
+from tapeout.serving.requests import Requests
+from tapeout.serving.scheduler import simulate as plainly
+from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import StepModel
 from tapeout.workload.traffic import Lengths
 
@@ -53,6 +59,22 @@ def test_rows_choose_the_requests_of_latencies_alone(outcome: Outcome) -> None:
     assert found.tpot is None
     assert found.ttft.p99 == 1.0
     assert found.requests == 3
+
+
+def test_times_between_tokens_are_those_of_the_tokens_one_by_one() -> None:
+    # Too few blocks for two: who has to go has its next token late.
+    requests = Requests(arrival=np.array([0.0, 0.5, 4.0, 4.0]), prompt=np.array([4, 4, 12, 4]), output=np.array([9, 9, 3, 1]))
+    policy = Policy(token_budget=8, most_sequences=8, blocks=5, block_size=4)
+    model = dataclasses.replace(MODEL, token_seconds=1.0 + 0.1 * np.arange(65))
+    plain, fast = plainly(model, requests, policy), simulate(model, requests, policy)
+    assert plain.totals.preemptions > 0
+    assert len(plain.late_gaps) == int((requests.output - 1).sum()) > len(fast.late_gaps) > 0
+    found = inter_token(fast, model)
+    assert found is not None
+    assert (found.p50, found.p90, found.p99) == pytest.approx(tuple(np.percentile(plain.late_gaps, [50, 90, 99])))
+    assert found.mean == pytest.approx(float(plain.late_gaps.mean()))
+    one = Requests(arrival=np.array([0.0]), prompt=np.array([4]), output=np.array([1]))
+    assert inter_token(simulate(MODEL, one, policy), MODEL) is None
 
 
 def test_percentiles_interpolate_and_refuse_nothing() -> None:

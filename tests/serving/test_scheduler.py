@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from tapeout.errors import InputError
 from tapeout.serving.arrivals import closed_loop, poisson
-from tapeout.serving.scheduler import Outcome, Policy, Requests, simulate
-from tapeout.serving.step_model import AttentionCost, StepModel
+from tapeout.serving.outcome import Outcome
+from tapeout.serving.policy import Policy
+from tapeout.serving.requests import Requests
+from tapeout.serving.scheduler import simulate
+from tapeout.serving.step_model import AttentionCost, DecodeCost, StepModel
 from tapeout.workload.traffic import Lengths
 
 SIZE = 64
@@ -23,14 +26,17 @@ def flat(seconds: float, request: float = 0.0) -> StepModel:
 
 def curved(scale: float = 1.0, request: float = 0.0) -> StepModel:
     """Every term of the model at work."""
-    cost = AttentionCost(window=9.0, decode_key=0.01 * scale, pair=0.003 * scale, key=0.007 * scale, token=0.002 * scale)
+    cost = AttentionCost(window=9.0, pair=0.003 * scale, key=0.007 * scale, token=0.002 * scale, launch=0.035 * scale)
     return StepModel(
         token_seconds=(0.3 + 0.1 * np.arange(SIZE + 1)) * scale,
         sequence_seconds=0.013 * np.arange(SIZE + 1) * scale,
-        attention=(cost, dataclasses.replace(cost, window=math.inf)),
+        decode=(DecodeCost(key=0.01 * scale), DecodeCost(key=0.01 * scale, full=0.09 * scale, entry=0.001 * scale, longest=10.0)),
+        prefill=(cost, dataclasses.replace(cost, window=math.inf)),
         decode_launch=0.05 * scale,
         decode_sequence=0.004 * scale,
-        prefill_launch=0.07 * scale,
+        host_step=0.02 * scale,
+        host_sequence=0.3 * scale,
+        dispatch=0.6 * scale,
         request=request * scale,
     )
 
@@ -108,12 +114,18 @@ def test_a_preempted_request_returns_to_the_head_of_the_queue_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cost", "expected"),
-    [("pair", [4 * 5 / 2, 2 * 4 + 3, 0, 0]), ("key", [4, 6, 0, 0]), ("token", [4, 2, 0, 0]), ("decode_key", [0, 0, 7, 8])],
+    ("change", "expected"),
+    [
+        ({"prefill": (AttentionCost(pair=1.0),)}, [4 * 5 / 2, 2 * 4 + 3, 0, 0]),
+        ({"prefill": (AttentionCost(key=1.0),)}, [4, 6, 0, 0]),
+        ({"prefill": (AttentionCost(token=1.0),)}, [4, 2, 0, 0]),
+        ({"decode": (DecodeCost(key=1.0),)}, [0, 0, 7, 8]),
+        ({"decode": (DecodeCost(key=1.0, full=7.5),)}, [0, 0, 7, 7.5]),
+        ({"host_step": 0.5, "dispatch": 2.0}, [2.5, 2.5, 0.5, 0.5]),
+    ],
 )
-def test_what_a_step_is_charged_for_by_hand(cost: str, expected: list[float]) -> None:
-    free = AttentionCost(window=math.inf, decode_key=0.0, pair=0.0, key=0.0, token=0.0)
-    model = dataclasses.replace(flat(0.0), attention=(dataclasses.replace(free, **{cost: 1.0}),))
+def test_what_a_step_is_charged_for_by_hand(change: dict[str, object], expected: list[float]) -> None:
+    model = dataclasses.replace(flat(0.0), **change)  # type: ignore[arg-type]
     # A prompt of 6 in chunks of 4 and 2, then two tokens, the first of which joins 6 cached ones.
     outcome = simulate(model, trace((0, 6, 3)), Policy(token_budget=4, most_sequences=1, blocks=9))
     assert outcome.steps.seconds.tolist() == expected
@@ -342,7 +354,7 @@ def test_a_bad_trace_is_refused(arrival: list[float], prompt: list[int], output:
         Requests(arrival=np.array(arrival), prompt=np.array(prompt), output=np.array(output), users=users)
 
 
-@pytest.mark.parametrize("name", ["token_budget", "most_sequences", "blocks", "block_size"])
+@pytest.mark.parametrize("name", ["token_budget", "most_sequences", "blocks", "block_size", "chunk"])
 def test_a_limit_below_one_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=f"{name} must be at least 1, given 0"):
         dataclasses.replace(Policy(token_budget=1, most_sequences=1, blocks=1), **{name: 0})

@@ -12,10 +12,11 @@ from tapeout.performance.rates import rates
 from tapeout.performance.step import Layout, layout, step_time
 from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.metrics import Summary, summary
-from tapeout.serving.scheduler import simulate
+from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import Step
 from tapeout.serving.step_table import engine, step_model
 from tapeout.workload.architecture import Architecture, Attention, FeedForward, Latent, LayerGroup
+from tapeout.workload.catalog import model as listed
 from tapeout.workload.numerics import numerics
 from tapeout.workload.operators import Batch, Sharding
 from tapeout.workload.shapes import shapes
@@ -86,10 +87,23 @@ def test_the_tables_add_up_to_the_step(h100: Chip, name: str, tensor: int, exper
     assert compiled == pytest.approx(direct, rel=1e-9)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_windows_bound_the_pairs(h100: Chip, step: tuple[int, ...]) -> None:
-    compiled, direct = both(one_case(h100, MODELS["windowed"], "bf16"), *step)
-    assert compiled == pytest.approx(direct, rel=0.02)
+# Windows, sinks, indexers whose prompts gather, merged entries, delta rules, Mamba-2, and chunks of attention.
+OTHERS = (
+    "openai/gpt-oss-120b", "deepseek-ai/DeepSeek-V3.2", "deepseek-ai/DeepSeek-V4-Pro", "MiniMaxAI/MiniMax-M3",
+    "Qwen/Qwen3-Next-80B-A3B-Instruct", "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "moonshotai/Kimi-Linear-48B-A3B-Instruct",
+    "meta-llama/Llama-4-Scout-17B-16E", "google/gemma-3-27b-it",
+)  # fmt: skip
+FAR = [(64, 40_000, 0, 0, 0), (3, 100_000, 2, 30, 60_000), (0, 0, 1, 40, 0), (0, 0, 4, 2, 100), (2, 127, 1, 500, 1800)]
+
+
+@pytest.mark.parametrize("tensor", [1, 8])
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_tables_add_up_for_other_kinds_of_layers(h100: Chip, name: str, tensor: int) -> None:
+    found = listed(name)
+    case = one_case(h100, found, "fp8", tensor, tensor if found.has_experts else 1)
+    for step in [*STEPS, *FAR]:
+        compiled, direct = both(case, *step)
+        assert compiled == pytest.approx(direct, rel=1e-9)
 
 
 def test_a_window_shortens_a_step(h100: Chip) -> None:
@@ -126,7 +140,7 @@ def in_closed_loop(hardware: Chip, prompt: int, output: int, users: int) -> tupl
     )
     case = Case(
         kind=Kind.ONLINE, chip=hardware, chips=1, model=LLAMA_8B, precision="bf16", prompt=0.9 * prompt, output=0.9 * output,
-        concurrency=float(users), deployment=Deployment(tensor=1),
+        concurrency=float(users), deployments=(Deployment(tensor=1),),
     )  # fmt: skip
     (predicted,) = predict([case])
     assert isinstance(predicted, Prediction)

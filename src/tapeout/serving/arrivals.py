@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from tapeout.errors import InputError
-from tapeout.serving.scheduler import Requests
+from tapeout.serving.requests import Requests
 from tapeout.units import QueriesPerSecond
 from tapeout.workload.traffic import Lengths, RequestMix
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.errors import InputError
-from tapeout.serving.scheduler import Outcome
+from tapeout.serving.outcome import Outcome, one_by_one
+from tapeout.serving.step_model import StepModel
 from tapeout.units import Dimensionless, QueriesPerSecond, Seconds, TokensPerSecond, Unit
 
 Times = Annotated[NDArray[np.float64], Unit("s")]
@@ -39,7 +40,7 @@ class Summary:
     """One simulation in numbers. `tpot` is None where every output is one token.
 
     `utilisation` is the share of the time in which a step ran; KV occupancy is the share of the blocks in use, weighed by time.
-    Goodput counts the requests that kept the SLO.
+    Goodput counts the requests that kept the SLO; `found_share` is the part of all prompts that a cache of prefixes held.
     """
 
     requests: int
@@ -55,6 +56,7 @@ class Summary:
     utilisation: Dimensionless
     kv_occupancy: Dimensionless
     kv_occupancy_peak: Dimensionless
+    found_share: Dimensionless
     steps: int
     preemptions: int
 
@@ -101,14 +103,25 @@ def percentiles(values: Times) -> Percentiles:
     return Percentiles(mean=float(values.mean()), p50=float(p50), p90=float(p90), p99=float(p99))
 
 
+def inter_token(outcome: Outcome, step_model: StepModel) -> Percentiles | None:
+    """Times between two tokens of a request, over all of them; None where every output is one token. Needs the steps of the outcome."""
+    each = one_by_one(outcome.steps, step_model)
+    times = np.concatenate([each.seconds, outcome.late_gaps])
+    counts = np.concatenate([each.gaps, np.ones(len(outcome.late_gaps), dtype=np.int64)])
+    order = np.argsort(times)
+    times, ends = times[order], np.cumsum(counts[order])
+    if ends[-1] == 0:
+        return None
+    # As `percentiles` of the times one by one, of which each stands `counts` times.
+    places = np.array([0.5, 0.9, 0.99]) * (ends[-1] - 1)
+    below, above = (times[np.searchsorted(ends, np.asarray(part(places)), side="right")] for part in (np.floor, np.ceil))
+    p50, p90, p99 = below + (above - below) * (places % 1)
+    return Percentiles(mean=float(times @ counts[order] / ends[-1]), p50=float(p50), p90=float(p90), p99=float(p99))
+
+
 def duration(outcome: Outcome) -> Seconds:
     """Time from the first arrival to the last completion."""
     return float(outcome.completion.max() - outcome.arrival.min())
-
-
-def kv_occupancy(outcome: Outcome) -> Times:
-    """Share of the KV blocks in use during each step."""
-    return outcome.steps.blocks / outcome.policy.blocks
 
 
 def summary(outcome: Outcome, slo: Slo | None = None, rows: slice = EVERY) -> Summary:
@@ -117,7 +130,7 @@ def summary(outcome: Outcome, slo: Slo | None = None, rows: slice = EVERY) -> Su
     Rates, utilisation and occupancy are always those of the whole run.
     """
     slo = slo or Slo()
-    span, steps, count = duration(outcome), outcome.steps, len(outcome.requests)
+    span, totals, count = duration(outcome), outcome.totals, len(outcome.requests)
     several = outcome.requests.output[rows] > 1
     later = tpot(outcome)[rows][several]
     return Summary(
@@ -131,9 +144,10 @@ def summary(outcome: Outcome, slo: Slo | None = None, rows: slice = EVERY) -> Su
         output_rate=float(outcome.requests.output.sum()) / span,
         slo_attainment=float(attained(outcome, slo)[rows].mean()),
         goodput=float(attained(outcome, slo).sum()) / span,
-        utilisation=float(steps.seconds.sum()) / span,
-        kv_occupancy=float(kv_occupancy(outcome) @ steps.seconds) / span,
-        kv_occupancy_peak=float(kv_occupancy(outcome).max()),
-        steps=len(steps.seconds),
-        preemptions=int(outcome.preemptions.sum()),
+        utilisation=totals.busy / span,
+        kv_occupancy=totals.block_seconds / outcome.policy.blocks / span,
+        kv_occupancy_peak=totals.most_blocks / outcome.policy.blocks,
+        found_share=totals.found_tokens / totals.prompt_tokens,
+        steps=totals.steps,
+        preemptions=totals.preemptions,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.errors import InputError
-from tapeout.units import Seconds, Tokens, Unit
+from tapeout.serving.step_law import StepTables, step_seconds
+from tapeout.units import Dimensionless, Seconds, Tokens, Unit
 
-Times = Annotated[NDArray[np.float64], Unit("s")]
+Floats = NDArray[np.float64]
+Times = Annotated[Floats, Unit("s")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,44 +34,81 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttentionCost:
-    """Seconds of attention over all layers of one kind: a key read in decode; in prefill a pair computed, a key and a token moved.
+class DecodeCost:
+    """Seconds of attention in decode over all layers of one kind: a `key` read, no more a sequence than `full`.
 
-    `window` is the most keys that a query sees.
+    Whatever the number of sequences, `entry` passes for each token of the mean sequence, `longest` of them at most.
     """
 
-    window: Tokens
-    decode_key: Seconds
-    pair: Seconds
     key: Seconds
+    full: Seconds = math.inf
+    entry: Seconds = 0.0
+    longest: Tokens = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionCost:
+    """Seconds of attention in prefill over all layers of one kind, as one call: launch + sqrt(compute^2 + memory^2) + what is serial.
+
+    Compute is `pair` for each pair of query and key, of which a query meets `window` at most. A sequence spans its end, or the window
+    and `reach` for each new token. Memory is `key` for each token spanned, `token` for each new one and `score` for each pair; serial
+    are `entry` for each token that the mean sequence spans, `query` for each new token and `sequence` for each sequence. It counts
+    where the mean sequence ends `above` a number of tokens and not `below` another.
+    """
+
+    window: Tokens = math.inf
+    above: Tokens = 0.0
+    below: Tokens = math.inf
+    pair: Seconds = 0.0
+    key: Seconds = 0.0
+    token: Seconds = 0.0
+    score: Seconds = 0.0
+    reach: Dimensionless = 1.0
+    launch: Seconds = 0.0
+    entry: Seconds = 0.0
+    query: Seconds = 0.0
+    sequence: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecurrenceCost:
+    """Seconds of layers of one kind that keep a state, in prefill: launch + sqrt(compute^2 + turns^2 + memory^2).
+
+    Compute is `alone` for each token and `together` for each token and other of its `chunk`; turns are `serial` for each token of the
+    mean sequence; memory is `sequence` for each state and `token` for each token.
+    """
+
+    alone: Seconds
+    together: Seconds
+    chunk: Tokens
+    serial: Seconds
+    sequence: Seconds
     token: Seconds
-
-    def decode(self, step: Step) -> float:
-        """Seconds of the decoding sequences, each taken at their mean context; without launch."""
-        return self.decode_key * min(step.context + step.decodes, step.decodes * self.window)
-
-    def prefill(self, step: Step) -> float:
-        """Seconds of the prefill chunks as one call, the root of the squared sum of compute and memory; without launch."""
-        compute = self.pair * min(step.pairs, step.prefill_tokens * self.window)
-        keys = min(step.prefill_context, step.prefills * self.window) + step.prefill_tokens
-        memory = self.key * keys + self.token * step.prefill_tokens
-        return math.sqrt(compute * compute + memory * memory)
+    launch: Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepModel:
     """How long a step takes, as tables: all that the simulator knows of a chip, a model and a deployment.
 
-    `token_seconds[t]` is what a step of `t` tokens takes besides attention, `sequence_seconds[s]` what `s` sequences add to that;
-    `request` passes between the arrival of a request and its place in the queue.
+    `token_seconds[t]` is what a step of `t` tokens takes besides attention and states, `sequence_seconds[s]` what `s` sequences add
+    to that; decode launches its attention in `decode_launch` and takes `decode_sequence` a sequence. The host takes `host_step`;
+    beside the chip, and counted where it is slower, it works `host_sequence` on each sequence, and in a step with prompts `dispatch`
+    on the launches of all operators, with decode `decode_dispatch` more. `request` passes between the arrival of a request and its
+    place in the queue.
     """
 
     token_seconds: Times
     sequence_seconds: Times
-    attention: tuple[AttentionCost, ...] = ()
+    decode: tuple[DecodeCost, ...] = ()
+    prefill: tuple[AttentionCost, ...] = ()
+    recurrent: tuple[RecurrenceCost, ...] = ()
     decode_launch: Seconds = 0.0
     decode_sequence: Seconds = 0.0
-    prefill_launch: Seconds = 0.0
+    host_step: Seconds = 0.0
+    host_sequence: Seconds = 0.0
+    dispatch: Seconds = 0.0
+    decode_dispatch: Seconds = 0.0
     request: Seconds = 0.0
 
     def __post_init__(self) -> None:
@@ -77,16 +117,31 @@ class StepModel:
             if not (len(table) > 1 and np.isfinite(table).all() and (table >= 0).all()):
                 raise InputError(f"{name} must hold finite times of 0 or more, for 0, 1, 2, ...", given=f"{len(table)} entries")
 
+    def tables(self) -> StepTables:
+        """The model as the arrays that `step_law` takes."""
+        host = (self.decode_launch, self.decode_sequence, self.host_step, self.host_sequence, self.dispatch, self.decode_dispatch)
+        return StepTables(
+            tokens=np.asarray(self.token_seconds, dtype=float),
+            sequences=np.asarray(self.sequence_seconds, dtype=float),
+            decode=_rows(self.decode, DecodeCost),
+            prefill=_rows(self.prefill, AttentionCost),
+            recurrent=_rows(self.recurrent, RecurrenceCost),
+            host=np.array(host, dtype=float),
+        )
+
     def seconds(self, step: Step) -> float:
-        """The time of `step`.
+        """The time of `step`; raises InputError where it goes beyond the tables.
 
         >>> model = StepModel(token_seconds=np.array([0.0, 2.0, 3.0]), sequence_seconds=np.zeros(3))
         >>> model.seconds(Step(decodes=2, context=100))
         3.0
         """
-        total = float(self.token_seconds[step.decodes + step.prefill_tokens]) + float(self.sequence_seconds[step.decodes + step.prefills])
-        if step.decodes:
-            total += self.decode_launch + self.decode_sequence * step.decodes + sum(cost.decode(step) for cost in self.attention)
-        if step.prefills:
-            total += self.prefill_launch + sum(cost.prefill(step) for cost in self.attention)
-        return total
+        tokens, sequences = step.decodes + step.prefill_tokens, step.decodes + step.prefills
+        if tokens >= len(self.token_seconds) or sequences >= len(self.sequence_seconds):
+            raise InputError("the step exceeds the step model", given=f"{tokens} tokens of {sequences} sequences")
+        return step_seconds(self.tables(), *dataclasses.astuple(step))
+
+
+def _rows(costs: tuple[DecodeCost | AttentionCost | RecurrenceCost, ...], kind: type) -> Floats:
+    rows = [dataclasses.astuple(cost) for cost in costs]
+    return np.array(rows, dtype=float).reshape(len(rows), len(dataclasses.fields(kind)))

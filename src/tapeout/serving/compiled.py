@@ -1,0 +1,58 @@
+"""Functions in the subset of Python that numba compiles: compiled once and kept on disk where numba is there, plain Python elsewhere.
+
+What is kept depends on the text of every module of this part, so that a change of one never meets an old translation of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+try:
+    import numba
+except ImportError:
+    numba = None
+
+COMPILES = numba is not None
+"""Whether numba is there; without it the same source runs as Python, a few hundred times slower."""
+
+
+def _kept_in() -> str:
+    here = Path(__file__).parent
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
+    beside = here / "__pycache__"
+    writable = os.access(beside if beside.exists() else here, os.W_OK)
+    root = beside if writable else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tapeout"
+    return str(root / digest)
+
+
+def compiled(function: Function) -> Function:
+    """`function` compiled into its callers; the result has the same types and, to the bit, the same floats."""
+    return _translated(function, inside=True)
+
+
+def compiled_apart(function: Function) -> Function:
+    """The same for what is called rarely: a call costs more, a translation of all less."""
+    return _translated(function, inside=False)
+
+
+def _translated(function: Function, *, inside: bool) -> Function:
+    if numba is None:
+        return function
+    before = numba.config.CACHE_DIR
+    # The place is read when the decorator runs; nobody else's functions are to move.
+    numba.config.CACHE_DIR = _KEPT_IN
+    try:
+        # Nothing here makes or keeps an array, so none is counted: calls that pass the state take a tenth of the time.
+        found: Function = numba.njit(cache=True, error_model="numpy", forceinline=inside, _nrt=False)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return found
+
+
+_KEPT_IN = _kept_in()

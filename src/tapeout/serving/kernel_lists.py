@@ -1,0 +1,202 @@
+"""Who runs in the fast loop: the list in order of admission, the decode set, and what leaves both."""
+
+from __future__ import annotations
+
+from tapeout.serving import kernel_state as at
+from tapeout.serving.compiled import compiled, compiled_apart
+from tapeout.serving.kernel_blocks import give_back, name_blocks
+from tapeout.serving.kernel_heap import pop, push
+from tapeout.serving.kernel_state import Limits, State, Trace
+
+
+@compiled
+def tokens_held(state: State, request: int) -> int:
+    """Tokens of a running request in the cache."""
+    if state.status[request] == at.DECODING:
+        return int(state.computed[request] + state.tally[at.STEP] - state.join[request])
+    return int(state.computed[request])
+
+
+@compiled
+def append(state: State, request: int) -> None:
+    """Put a request at the end of those running, with tokens left to compute."""
+    count = state.tally
+    last = count[at.LAST]
+    state.previous[request], state.following[request] = last, -1
+    if last >= 0:
+        state.following[last] = request
+    else:
+        count[at.FIRST] = request
+    count[at.LAST] = request
+    state.status[request] = at.PARTIAL
+    state.stamp[request] = count[at.STAMP]
+    count[at.STAMP] += 1
+    state.partials[count[at.PARTIALS]] = request
+    count[at.PARTIALS] += 1
+    count[at.RUNNING] += 1
+
+
+@compiled
+def unlink(state: State, request: int) -> None:
+    """Take a request out of the list of those running."""
+    count = state.tally
+    before, after = state.previous[request], state.following[request]
+    if before >= 0:
+        state.following[before] = after
+    else:
+        count[at.FIRST] = after
+    if after >= 0:
+        state.previous[after] = before
+    else:
+        count[at.LAST] = before
+    state.status[request] = at.GONE
+    count[at.RUNNING] -= 1
+
+
+@compiled
+def join_decodes(limits: Limits, trace: Trace, state: State, request: int) -> None:
+    """Into the decode set, with its tokens of now."""
+    count, held = state.tally, state.computed[request]
+    state.status[request] = at.DECODING
+    state.join[request] = count[at.STEP]
+    count[at.DECODES] += 1
+    count[at.CONTEXT] += held
+    state.phases[(held - count[at.STEP]) % limits.block] += 1
+    push_end(trace, state, request)
+
+
+@compiled
+def leave_decodes(limits: Limits, state: State, request: int) -> None:
+    """Out of the decode set; its tokens are then those of now."""
+    count = state.tally
+    passed = count[at.STEP] - state.join[request]
+    state.phases[(state.computed[request] - state.join[request]) % limits.block] -= 1
+    state.computed[request] += passed
+    state.generated[request] += passed
+    count[at.DECODES] -= 1
+    count[at.CONTEXT] -= state.computed[request]
+
+
+@compiled_apart
+def wait_a_step(limits: Limits, trace: Trace, state: State, request: int, start: float) -> None:
+    """A decoding sequence that got no token in the step from `start` on, which is about to be counted."""
+    count = state.tally
+    if limits.keeps and state.since[request] < 0:
+        state.since[request] = start
+        count[at.LATE] += 1
+    state.phases[(state.computed[request] - state.join[request]) % limits.block] -= 1
+    state.join[request] += 1
+    state.phases[(state.computed[request] - state.join[request]) % limits.block] += 1
+    count[at.CONTEXT] -= 1
+    push_end(trace, state, request)
+
+
+@compiled
+def end_of(trace: Trace, state: State, request: int) -> int:
+    """The step after which a decoding sequence has all its tokens."""
+    return int(state.join[request] + trace.output[request] - state.generated[request])
+
+
+@compiled
+def push_end(trace: Trace, state: State, request: int) -> None:
+    """Note when a decoding sequence ends; notes that came to nothing are cleared where room is short."""
+    count = state.tally
+    if count[at.ENDS] == len(state.ends):
+        kept = 0
+        for place in range(len(state.ends)):
+            key = state.ends[place]
+            if holds(trace, state, key):
+                push(state.ends, kept, key)
+                kept += 1
+        count[at.ENDS] = kept
+    push(state.ends, count[at.ENDS], (end_of(trace, state, request) << 32) | request)
+    count[at.ENDS] += 1
+
+
+@compiled
+def holds(trace: Trace, state: State, key: int) -> bool:
+    """Whether a note of an end still tells the truth."""
+    request = key & 0xFFFFFFFF
+    return bool(state.status[request] == at.DECODING and end_of(trace, state, request) == key >> 32)
+
+
+@compiled
+def next_end(trace: Trace, state: State) -> int:
+    """The next step after which a decoding sequence ends; there must be one."""
+    count = state.tally
+    while not holds(trace, state, state.ends[0]):
+        pop(state.ends, count[at.ENDS])
+        count[at.ENDS] -= 1
+    return int(state.ends[0] >> 32)
+
+
+@compiled
+def complete(limits: Limits, trace: Trace, state: State, request: int) -> None:
+    """A request has its last token: its blocks come free, and in a closed loop its user sends the next."""
+    count = state.tally
+    held = state.computed[request]
+    if limits.caching:
+        name_blocks(limits, trace, state, request, held)
+    give_back(limits, trace, state, request, held)
+    unlink(state, request)
+    state.completion[request] = state.clock[at.NOW]
+    count[at.COMPLETED] += 1
+    if count[at.UNSENT] < len(trace.prompt):
+        state.arrival[count[at.UNSENT]] = state.clock[at.NOW]
+        count[at.UNSENT] += 1
+
+
+@compiled_apart
+def preempt(limits: Limits, trace: Trace, state: State, request: int) -> None:
+    """Put a running request back in the queue; what it computed is lost or swapped, what it generated is not."""
+    count = state.tally
+    if state.status[request] == at.DECODING:
+        leave_decodes(limits, state, request)
+        if limits.keeps and state.since[request] >= 0:
+            count[at.LATE] -= 1
+    else:
+        left = 0
+        for place in range(count[at.PARTIALS]):
+            state.partials[left] = state.partials[place]
+            if state.partials[place] != request:
+                left += 1
+        count[at.PARTIALS] = left
+    if limits.keeps and state.generated[request] > 0 and state.since[request] < 0:
+        state.since[request] = state.clock[at.NOW]
+    held = state.computed[request]
+    give_back(limits, trace, state, request, held + state.chunk[request])
+    unlink(state, request)
+    if limits.swaps:
+        state.kept[request] = held
+        count[at.SWAPPED] += (held + limits.block - 1) // limits.block
+    state.computed[request] = 0
+    state.preemptions[request] += 1
+    count[at.LOST] += 1
+    count[at.PREEMPTED] += 1
+    if limits.by_priority:
+        queue_urgent(trace, state, request)
+    else:
+        state.front[count[at.FRONT]] = request
+        count[at.FRONT] += 1
+
+
+@compiled
+def queue_urgent(trace: Trace, state: State, request: int) -> None:
+    """Put a request among those that wait by urgency and order of arrival."""
+    push(state.urgent, state.tally[at.URGENT], (urgency(trace, request) << 32) | int(state.rank[request]))
+    state.tally[at.URGENT] += 1
+
+
+@compiled
+def urgency(trace: Trace, request: int) -> int:
+    """Its priority as a number of 0 or more; the same for all where the trace states none."""
+    return int(trace.priority[request]) + at.URGENCY if len(trace.priority) > 1 else at.URGENCY
+
+
+@compiled
+def note_gap(limits: Limits, state: State, request: int) -> None:
+    """The time between a token of now and the one before it, where that is more than a step old."""
+    if limits.keeps:
+        state.gaps[state.tally[at.GAPS]] = state.clock[at.NOW] - state.since[request]
+        state.tally[at.GAPS] += 1
+        state.since[request] = -1.0

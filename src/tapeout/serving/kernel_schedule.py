@@ -1,0 +1,173 @@
+"""Scheduling in the fast loop: everybody at once where everything fits, else one by one as the plain loop does; then who waits."""
+
+from __future__ import annotations
+
+from tapeout.serving import kernel_state as at
+from tapeout.serving.compiled import compiled, compiled_apart
+from tapeout.serving.kernel_blocks import hold, name_blocks, take
+from tapeout.serving.kernel_heap import pop
+from tapeout.serving.kernel_lists import append, preempt, tokens_held, urgency
+from tapeout.serving.kernel_state import Limits, State, Trace
+
+
+@compiled
+def waiting(state: State) -> int:
+    """Requests that wait."""
+    count = state.tally
+    return int(count[at.FRONT] + count[at.QUEUE_END] - count[at.QUEUE_START] + count[at.URGENT])
+
+
+@compiled
+def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
+    """Give everybody running what is asked for, if tokens and blocks suffice for all; False, and nothing done, where they do not."""
+    count = state.tally
+    left = limits.budget - count[at.DECODES]
+    blocks = state.phases[0 if count[at.PLACE] == 0 else limits.block - count[at.PLACE]]
+    if left < 0:
+        return False
+    for place in range(count[at.PARTIALS]):
+        request = int(state.partials[place])
+        held = state.computed[request]
+        asked = min(trace.prompt[request] + state.generated[request] - held, limits.chunk)
+        got = min(asked, left)
+        if got < asked and request != count[at.LAST]:
+            return False
+        state.chunk[request] = got
+        left -= got
+        blocks += (held + got + limits.block - 1) // limits.block - (held + limits.block - 1) // limits.block
+    if blocks > count[at.FREE]:
+        return False
+    # With prompts to name, the order of taking blocks matters once named ones have to go.
+    if limits.caching and count[at.PARTIALS] > 0 and count[at.OLDEST] >= 0 and blocks > state.before[count[at.OLDEST]]:
+        return False
+    take(limits, state, blocks)
+    count[at.BUDGET] = left
+    if limits.caching:
+        for place in range(count[at.PARTIALS]):
+            request = int(state.partials[place])
+            name_blocks(limits, trace, state, request, min(trace.prompt[request], state.computed[request] + state.chunk[request]))
+    return True
+
+
+@compiled_apart
+def schedule_one_by_one(limits: Limits, trace: Trace, state: State) -> None:
+    """Give each running request, in order, what it still has to compute; preempt where blocks run out."""
+    count = state.tally
+    node = int(count[at.FIRST])
+    while node >= 0:
+        state.chunk[node] = 0
+        node = int(state.following[node])
+    left = limits.budget
+    node = int(count[at.FIRST])
+    while node >= 0 and left > 0:
+        held = tokens_held(state, node)
+        asked = 1
+        if state.status[node] == at.PARTIAL:
+            asked = trace.prompt[node] + state.generated[node] - held
+        tokens = min(asked, min(limits.chunk, left))
+        blocks = (held + tokens + limits.block - 1) // limits.block - (held + limits.block - 1) // limits.block
+        gone = False
+        while blocks > count[at.FREE] and not gone:
+            victim = _least_urgent(trace, state) if limits.by_priority else int(count[at.LAST])
+            left += state.chunk[victim]
+            preempt(limits, trace, state, victim)
+            state.chunk[victim] = 0
+            gone = victim == node
+        if gone:
+            break
+        take(limits, state, blocks)
+        state.chunk[node] = tokens
+        left -= tokens
+        if limits.caching:
+            name_blocks(limits, trace, state, node, min(trace.prompt[node], held + tokens))
+        node = int(state.following[node])
+    count[at.BUDGET] = left
+    count[at.SKIPPED] = 0
+    node = int(count[at.FIRST])
+    while node >= 0:
+        if state.status[node] == at.DECODING and state.chunk[node] == 0:
+            count[at.SKIPPED] += 1
+        node = int(state.following[node])
+
+
+@compiled_apart
+def _least_urgent(trace: Trace, state: State) -> int:
+    found = int(state.tally[at.FIRST])
+    node = int(state.following[found])
+    while node >= 0:
+        ours, best = urgency(trace, node), urgency(trace, found)
+        if ours > best or (ours == best and state.rank[node] > state.rank[found]):
+            found = node
+        node = int(state.following[node])
+    return found
+
+
+@compiled
+def admit(limits: Limits, trace: Trace, state: State) -> None:
+    """Start waiting requests, in order, while tokens, places and blocks last.
+
+    Who finds no room finds none before an end or an arrival: what others take meanwhile, and the blocks with names that go for it, need
+    no fewer blocks than before.
+    """
+    count = state.tally
+    while waiting(state) > 0 and count[at.BUDGET] > 0 and count[at.RUNNING] < limits.sequences:
+        request = _next_waiting(limits, state)
+        target = trace.prompt[request] + state.generated[request]
+        named, unheld, start = 0, 0, 0
+        if limits.caching:
+            # The last token is computed anew even where all of its block is there, for what follows it.
+            most = min(trace.start[request + 1] - trace.start[request], (target - 1) // limits.block)
+            while named < most:
+                holders = state.holders[trace.name[trace.start[request] + named]]
+                if holders == at.ABSENT:
+                    break
+                unheld += holders == 0
+                named += 1
+            start = named * limits.block
+        elif limits.swaps:
+            start = state.kept[request]
+        tokens = min(target - start, min(limits.chunk, count[at.BUDGET]))
+        blocks = (start + tokens + limits.block - 1) // limits.block - named
+        if blocks + unheld > count[at.FREE]:
+            return
+        _leave_queue(limits, state)
+        for place in range(named):
+            hold(state, trace.name[trace.start[request] + place])
+        take(limits, state, blocks)
+        if limits.swaps and state.kept[request] > 0:
+            count[at.SWAPPED] += (state.kept[request] + limits.block - 1) // limits.block
+            state.kept[request] = 0
+        append(state, request)
+        state.computed[request] = start
+        state.chunk[request] = tokens
+        count[at.BUDGET] -= tokens
+        first = state.scheduled[request] < 0
+        if first:
+            state.scheduled[request] = state.clock[at.NOW]
+        if limits.caching:
+            state.named[request] = named
+            if first:
+                state.found[request] = start
+            name_blocks(limits, trace, state, request, min(trace.prompt[request], start + tokens))
+
+
+@compiled
+def _next_waiting(limits: Limits, state: State) -> int:
+    count = state.tally
+    if limits.by_priority:
+        return int(state.queue[state.urgent[0] & 0xFFFFFFFF])
+    if count[at.FRONT] > 0:
+        return int(state.front[count[at.FRONT] - 1])
+    return int(state.queue[count[at.QUEUE_START]])
+
+
+@compiled
+def _leave_queue(limits: Limits, state: State) -> None:
+    count = state.tally
+    if limits.by_priority:
+        pop(state.urgent, count[at.URGENT])
+        count[at.URGENT] -= 1
+    elif count[at.FRONT] > 0:
+        count[at.FRONT] -= 1
+    else:
+        count[at.QUEUE_START] += 1
