@@ -203,6 +203,12 @@ def efficiencies() -> Table:
     return read_efficiencies(DATA / "efficiencies.toml")
 
 
+@cache
+def operator_efficiencies() -> Table:
+    """The coefficients before their serving side was fitted to published results: where that fit begins."""
+    return read_efficiencies(DATA / "operator-efficiencies.toml")
+
+
 def read_efficiencies(path: Path) -> Table:
     """The coefficients in the file at `path`, which has the form of `data/efficiencies.toml`.
 

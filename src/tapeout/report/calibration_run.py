@@ -21,7 +21,7 @@ from tapeout.errors import InputError
 from tapeout.hardware.catalog import chip as find_chip
 from tapeout.hardware.catalog import read_chip
 from tapeout.performance.efficiency import Table as Coefficients
-from tapeout.performance.efficiency import efficiencies
+from tapeout.performance.efficiency import operator_efficiencies
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.tables import Column, Row, Table, dump_json
 
@@ -32,8 +32,12 @@ WHOLE = NumberStyle(digits=9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The fitted coefficients, how each group of them was fitted, the scores by operator, chip and format, and the second stage."""
+    """The coefficients of the first stage, how each group was fitted, the scores by operator, chip and format; the second stage.
 
+    `coefficients` are those of the last stage.
+    """
+
+    operators: Coefficients
     coefficients: Coefficients
     groups: tuple[GroupFit, ...]
     scores: tuple[Score, ...]
@@ -61,16 +65,16 @@ def calibration(
     own = {chip.id: chip for chip in map(read_chip, chip_files)}
     chips = {name: own.get(name) or find_chip(name) for name in np.unique(rows.chip).tolist()}
     source = OWN if measurements else OPERATORS
-    begin = efficiencies() if start is None else start
+    begin = operator_efficiencies() if start is None else start
     found = fit(rows, chips, begin, source, say)
     if not found.groups:
         raise InputError("too few rows to fit any coefficient", given=f"{len(rows)} rows", hint="measure more shapes of each operator")
     others = left_out_errors(rows, chips, found.table, begin, say) if left_out else None
     by_operator = tuple(scores(rows, chips, found.table, others))
     if not serving:
-        return Calibration(coefficients=found.table, groups=found.groups, scores=by_operator)
+        return Calibration(operators=found.table, coefficients=found.table, groups=found.groups, scores=by_operator)
     table, second = refitted(published(), found.table, say)
-    return Calibration(coefficients=table, groups=found.groups, scores=by_operator, serving=second)
+    return Calibration(operators=found.table, coefficients=table, groups=found.groups, scores=by_operator, serving=second)
 
 
 def score_table(found: Calibration) -> Table:
@@ -114,7 +118,8 @@ def files(found: Calibration) -> dict[str, bytes]:
     record: dict[str, Any] = {"groups": groups, "scores": [dict(row) for row in score_table(found).rows]}
     if found.serving is not None:
         record["serving"] = _serving(found.serving)
-    return {"efficiencies.toml": coefficient_text(found.coefficients).encode(), "fit.json": dump_json(record).encode()}
+    tables = {"efficiencies.toml": found.coefficients, "operator-efficiencies.toml": found.operators}
+    return {name: coefficient_text(table).encode() for name, table in tables.items()} | {"fit.json": dump_json(record).encode()}
 
 
 def _serving(found: ServingFit) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tapeout.calibration.measurements import Measurement, published, read_measur
 from tapeout.calibration.serving_table import refitted
 from tapeout.calibration.validation import Comparison, Group, checked, compared, left_out
 from tapeout.performance.efficiency import Table as Efficiencies
-from tapeout.performance.efficiency import efficiencies as shipped
+from tapeout.performance.efficiency import operator_efficiencies
 from tapeout.report.tables import Table, to_csv, to_json
 from tapeout.report.validation_page import validation_page
 from tapeout.report.validation_view import rows_table, summary_table
@@ -45,7 +45,7 @@ def validation(cases: Path | None = None, efficiencies: Efficiencies | None = No
 
 def left_out_validation(cases: Path | None, efficiencies: Efficiencies | None, say: Callable[[str], None]) -> Validation:
     """As `validation`, with each chip's rows predicted by coefficients whose serving side was fitted on all other chips' rows."""
-    found, start = _measurements(cases), efficiencies or shipped()
+    found, start = _measurements(cases), efficiencies or operator_efficiencies()
 
     def fit(rows: Sequence[Measurement]) -> Efficiencies:
         left = {one.chip for one in found} - {one.chip for one in rows}
