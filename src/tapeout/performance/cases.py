@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 from tapeout.errors import InputError, UnknownNameError, did_you_mean
 from tapeout.hardware.catalog import chip
@@ -129,21 +129,24 @@ def read_case(row: Row) -> Case:
         raise BadRowError(f"bad value: precision {precision!r}, allowed: {', '.join(PRECISIONS)}", column="precision")
     chips = _whole(row, "chips", MOST_CHIPS)
     concurrency = _number(row, "concurrency", MOST_USERS) if kind == "online" or row["concurrency"].strip() else None
+    deployments = _deployments(row["tp"], row["pp"], row["ep"], row["dp"], architecture.has_experts)
     return Case(
         kind=Kind(kind), chip=hardware, chips=chips, model=architecture, precision=precision, prompt=_whole(row, "isl", MOST_TOKENS),
-        output=_whole(row, "osl", MOST_TOKENS), concurrency=concurrency, deployments=_deployments(row, architecture),
+        output=_whole(row, "osl", MOST_TOKENS), concurrency=concurrency, deployments=deployments,
     )  # fmt: skip
 
 
-def _deployments(row: Row, architecture: Architecture) -> tuple[Deployment, ...]:
-    """The deployments that the row allows: what it does not state of the experts is open, and the best is taken."""
-    given = {name: _whole(row, name, MOST_CHIPS) for name in ("tp", "pp", "ep", "dp") if row[name].strip()}
+@lru_cache(maxsize=4096)
+def _deployments(tp: str, pp: str, ep: str, dp: str, has_experts: bool) -> tuple[Deployment, ...]:
+    """The deployments that the cells of a row allow: what they do not state of the experts is open, and the best is taken."""
+    row = {"tp": tp, "pp": pp, "ep": ep, "dp": dp}
+    given = {name: _whole(row, name, MOST_CHIPS) for name in row if row[name].strip()}
     if "tp" not in given:
         if given.get("pp", 1) == given.get("ep", 1) == given.get("dp", 1) == 1:
             return ()
         raise BadRowError("bad value: pp, ep or dp given without tp, allowed: all of them empty, or tp with any of them")
     tensor, pipeline = given["tp"], given.get("pp", 1)
-    if not architecture.has_experts:
+    if not has_experts:
         # Experts can be split only where there are some; tables give ep = tp for dense models too.
         return (Deployment(tensor=tensor, pipeline=pipeline, data=given.get("dp", 1)),)
     if "ep" in given or "dp" in given or tensor == 1:

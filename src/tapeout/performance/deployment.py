@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 import numpy as np
@@ -42,8 +43,7 @@ class Deployment:
     @property
     def label(self) -> str:
         """The deployment in words, such as `tp 4, ep 4`; what is 1 is left out, `tp` never is."""
-        rest = (("pp", self.pipeline), ("ep", self.expert), ("dp", self.data))
-        return ", ".join([f"tp {self.tensor}", *(f"{name} {size}" for name, size in rest if size > 1)])
+        return _label(self)
 
     def refusal(self, architecture: Architecture, chip: Chip, chips: int) -> str | None:
         """Why the deployment is impossible on `chips` chips, with the values that would work, or None where it is possible."""
@@ -85,6 +85,12 @@ def _divisors(number: int) -> list[int]:
 def _listed(sizes: list[int]) -> str:
     shown = [str(size) for size in sizes]
     return ", ".join(shown if len(shown) <= LISTED else [*shown[: LISTED - 1], "...", shown[-1]])
+
+
+@cache
+def _label(found: Deployment) -> str:
+    rest = (("pp", found.pipeline), ("ep", found.expert), ("dp", found.data))
+    return ", ".join([f"tp {found.tensor}", *(f"{name} {size}" for name, size in rest if size > 1)])
 
 
 def deployments(architecture: Architecture, chip: Chip, chips: int) -> list[Deployment]:

@@ -112,26 +112,21 @@ def predict(cases: Sequence[Case], efficiencies: Table | None = None) -> list[Pr
     """The prediction or refusal of each case, in order; by the coefficients `efficiencies`, or by those that ship."""
     answers: list[Prediction | Refusal | None] = [None] * len(cases)
     candidates: list[_Candidate] = []
-    options: dict[tuple[str, str, int], list[Deployment]] = {}
+    known: dict[tuple[tuple[Deployment, ...], int, int, int], list[Deployment] | Refusal] = {}
     for index, case in enumerate(cases):
-        refusal = _refusal(case)
-        if refusal is not None:
+        key = (case.deployments, id(case.model), id(case.chip), case.chips)
+        found = known[key] if key in known else known.setdefault(key, _possible(case))
+        refusal = found if isinstance(found, Refusal) else _too_long(case)
+        if refusal is not None or isinstance(found, Refusal):
             answers[index] = refusal
-            continue
-        if case.deployments:
-            found = [given for given in case.deployments if given.refusal(case.model, case.chip, case.chips) is None]
         else:
-            key = (case.model.name, case.chip.id, case.chips)
-            found = options[key] if key in options else options.setdefault(key, deployments(case.model, case.chip, case.chips))
-        candidates += [_Candidate(case=index, deployment=deployment) for deployment in found]
-        if not found:
-            answers[index] = Refusal(
-                status="bad value: chips", detail=f"no deployment of {case.model.name} on {case.chips} chips divides its heads"
-            )
+            candidates += [_Candidate(case=index, deployment=deployment) for deployment in found]
     if candidates:
         tables = _tables(cases, efficiencies)
-        for start in range(0, len(candidates), CHUNK):
-            _answer(cases, candidates[start : start + CHUNK], tables, answers)
+        for kind in Kind:
+            alike = [candidate for candidate in candidates if cases[candidate.case].kind is kind]
+            for start in range(0, len(alike), CHUNK):
+                _answer(cases, kind, alike[start : start + CHUNK], tables, answers)
     return [answer for answer in answers if answer is not None]
 
 
@@ -140,15 +135,24 @@ def longest_sequence(model: Architecture) -> int:
     return model.max_context if model.learned_positions else max(model.max_context, SHORTEST_LIMIT)
 
 
-def _refusal(case: Case) -> Refusal | None:
+def _possible(case: Case) -> list[Deployment] | Refusal:
+    """The deployments to choose from, or why there is none."""
+    if not case.deployments:
+        found = deployments(case.model, case.chip, case.chips)
+        detail = f"no deployment of {case.model.name} on {case.chips} chips divides its heads"
+        return found or Refusal(status="bad value: chips", detail=detail)
     reasons = [given.refusal(case.model, case.chip, case.chips) for given in case.deployments]
-    if reasons and all(reasons):
+    if all(reasons):
         return Refusal(status=f"bad value: {reasons[0]}", detail=str(reasons[0]))
+    return [given for given, reason in zip(case.deployments, reasons, strict=True) if reason is None]
+
+
+def _too_long(case: Case) -> Refusal | None:
     limit = longest_sequence(case.model)
-    if case.prompt + case.output > limit:
-        reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {limit}, allowed: up to {limit}"
-        return Refusal(status=f"bad value: {reason}", detail=reason)
-    return None
+    if case.prompt + case.output <= limit:
+        return None
+    reason = f"isl + osl = {case.prompt + case.output:.0f} exceeds the model's context of {limit}, allowed: up to {limit}"
+    return Refusal(status=f"bad value: {reason}", detail=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +188,10 @@ def _tables(cases: Sequence[Case], efficiencies: Table | None) -> _Tables:
     )
 
 
-def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, answers: list[Prediction | Refusal | None]) -> None:
+def _answer(
+    cases: Sequence[Case], kind: Kind, chunk: list[_Candidate], tables: _Tables, answers: list[Prediction | Refusal | None]
+) -> None:
+    """Fill in the answers of the cases of one kind that the candidates in `chunk` belong to."""
     index = [candidate.case for candidate in chunk]
     of = [cases[position] for position in index]
     formats = [tables.numerics[position] for position in index]
@@ -192,13 +199,10 @@ def _answer(cases: Sequence[Case], chunk: list[_Candidate], tables: _Tables, ans
     output = np.array([case.output for case in of], dtype=float)
     arranged = _layout(chunk, tables)
     room = capacity(arranged, formats, prompt, output)
-    online = np.array([case.kind is Kind.ONLINE for case in of])
     ranks = np.array([case.chips / (c.deployment.tensor * c.deployment.pipeline) for case, c in zip(of, chunk, strict=True)])
     users = np.array([case.concurrency or math.inf for case in of]) / ranks
     places = np.minimum(np.minimum(np.maximum(room.sequences, 1.0), arranged.rates.most_sequences), users)
-    steady = _choose(
-        online, closed_loop(arranged, prompt, output, np.where(online, users, 1.0), places), saturated(arranged, prompt, output, places)
-    )
+    steady = saturated(arranged, prompt, output, places) if kind is Kind.OFFLINE else closed_loop(arranged, prompt, output, users, places)
     per_chip = steady.output_rate / (arranged.sharding.tensor * arranged.sharding.pipeline)
     fits, rates_per_chip = room.fits.tolist(), per_chip.tolist()
     best: dict[int, int] = {}
@@ -229,17 +233,6 @@ def _layout(chunk: list[_Candidate], tables: _Tables) -> Layout:
     )
     pairs = np.array([tables.pair[candidate.case] for candidate in chunk])
     return layout(tables.shapes.take(rows), counts, sharding, tables.rates.take(pairs))
-
-
-def _choose(online: NDArray[np.bool_], first: Steady, second: Steady) -> Steady:
-    return Steady(
-        ttft=np.where(online, first.ttft, second.ttft),
-        tpot=np.where(online, first.tpot, second.tpot),
-        output_rate=np.where(online, first.output_rate, second.output_rate),
-        decoding=np.where(online, first.decoding, second.decoding),
-        prefill_share=np.where(online, first.prefill_share, second.prefill_share),
-        shares=np.where(online, first.shares, second.shares),
-    )
 
 
 def _shortfall(room: Capacity, position: int, deployment: Deployment) -> Refusal:
