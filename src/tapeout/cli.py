@@ -246,7 +246,10 @@ def calibrate(
     measurements: Annotated[list[Path] | None, typer.Option(help="Operators measured by `tapeout measure`; may be given again.")] = None,
     chip: Annotated[list[Path] | None, typer.Option(help="The file of a chip that is not in the catalogue; may be given again.")] = None,
     left_out: Annotated[bool, typer.Option(help="Also fit each chip without its own rows.")] = True,
-    serving: Annotated[bool, typer.Option(help="Then fit what stacks add to their operators, on the published serving results.")] = True,
+    serving: Annotated[
+        bool | None,
+        typer.Option("--serving/--no-serving", help="Then fit what stacks add, on published results; by default without --measurements."),
+    ] = None,
     efficiencies: EfficienciesOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -256,7 +259,8 @@ def calibrate(
 
     folder = files.prepare_folder(out)
     start = read_efficiencies(efficiencies) if efficiencies else None
-    found = calibration_run.calibration(tables, measurements or [], chip or [], start, left_out, serving, _say)
+    second = not measurements if serving is None else serving
+    found = calibration_run.calibration(tables, measurements or [], chip or [], start, left_out, second, _say)
     written = files.write_files(folder, calibration_run.files(found))
     _print(calibration_run.printed(found) if output is Output.TABLE else calibration_run.score_table(found), output)
     _say(f"wrote {len(written)} files to {folder}; use them by --efficiencies {folder / 'efficiencies.toml'}")

@@ -44,7 +44,7 @@ def products(count: int = 120) -> OperatorTable:
 
 def test_a_measured_machine_is_predicted_as_slow_as_it_is(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text(to_csv(products()))
-    options = ("--measurements", str(tmp_path / "mine.csv"), "--no-serving", "--out", str(tmp_path / "fit"), "-o", "json")
+    options = ("--measurements", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "fit"), "-o", "json")
     code, out, err = run("calibrate", *options)
     assert code == 0, err
     (row,) = [row for row in json.loads(out) if row["chip"] == CHIP]

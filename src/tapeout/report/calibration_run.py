@@ -21,7 +21,7 @@ from tapeout.errors import InputError
 from tapeout.hardware.catalog import chip as find_chip
 from tapeout.hardware.catalog import read_chip
 from tapeout.performance.efficiency import Table as Coefficients
-from tapeout.performance.efficiency import operator_efficiencies
+from tapeout.performance.efficiency import efficiencies, operator_efficiencies
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.tables import Column, Row, Table, dump_json
 
@@ -65,7 +65,8 @@ def calibration(
     own = {chip.id: chip for chip in map(read_chip, chip_files)}
     chips = {name: own.get(name) or find_chip(name) for name in np.unique(rows.chip).tolist()}
     source = OWN if measurements else OPERATORS
-    begin = operator_efficiencies() if start is None else start
+    # The second stage begins from the operators' own coefficients; without it, what is not measured stays as it ships.
+    begin = start or (operator_efficiencies() if serving else efficiencies())
     found = fit(rows, chips, begin, source, say)
     if not found.groups:
         raise InputError("too few rows to fit any coefficient", given=f"{len(rows)} rows", hint="measure more shapes of each operator")
@@ -118,7 +119,9 @@ def files(found: Calibration) -> dict[str, bytes]:
     record: dict[str, Any] = {"groups": groups, "scores": [dict(row) for row in score_table(found).rows]}
     if found.serving is not None:
         record["serving"] = _serving(found.serving)
-    tables = {"efficiencies.toml": found.coefficients, "operator-efficiencies.toml": found.operators}
+    tables = {"efficiencies.toml": found.coefficients}
+    if found.serving is not None:
+        tables["operator-efficiencies.toml"] = found.operators
     return {name: coefficient_text(table).encode() for name, table in tables.items()} | {"fit.json": dump_json(record).encode()}
 
 
