@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -357,3 +358,37 @@ def test_a_broken_table_of_measurements_is_not_measured_into(run: Callable[..., 
     assert ran.code == 2
     assert "rows.csv:1: missing column" in ran.err
     assert (tmp_path / "rows.csv").read_text() == "operator,chip\nproduct,x\n"
+
+
+SIMULATED = ("simulate", "meta-llama/Llama-3.1-8B", "--on", "nvidia-h100-sxm:2", "--tp", "2", "--requests", "40", "--osl", "16")
+
+
+def test_simulate_prints_the_promised_fields(run: Callable[..., Ran]) -> None:
+    found = run(*SIMULATED, "--traffic", "poisson:5", "--slo", "mlperf-server", "-o", "json")
+    assert found.code == 0, found.err
+    row = json.loads(found.out)
+    assert row["requests"] == row["completed"] == 40
+    assert set(row["ttft_ms"]) == set(row["tpot_ms"]) == {"p50", "p90", "p99"}
+    assert row["saturated"] is False
+    assert row["slo_attainment"] == 1
+    assert row["goodput_requests_per_s"] == pytest.approx(row["output_tokens_per_s"] / 16)
+    assert row["usd_per_million_output_tokens"] == pytest.approx(row["usd_per_chip_hour"] * 2 / 3600 / row["output_tokens_per_s"] * 1e6)
+    assert row["usd_per_query"] == pytest.approx(row["usd_per_million_output_tokens"] * 16 / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--traffic", "poison:5"), "did you mean poisson"),
+        (("--traffic", "poisson:5", "--users", "3"), "give either --traffic or --users"),
+        ((), "give either --traffic or --users"),
+        (("--traffic", "poisson:5", "--isl", "9000000"), "no room for one request of full length"),
+        (("--traffic", "poisson:5", "--slo", "mlperf"), "did you mean mlperf-server"),
+        (("--traffic", "poisson:5", "--pp", "2"), "does not divide 2 chips|exceeds 2 chips"),
+        (("--users", "3", "--goodput"), "a closed loop sets its own rate"),
+    ],
+)
+def test_simulate_refuses_bad_input(run: Callable[..., Ran], words: tuple[str, ...], message: str) -> None:
+    found = run(*SIMULATED, *words)
+    assert found.code == 2
+    assert re.search(message, found.err)

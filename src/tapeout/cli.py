@@ -6,7 +6,6 @@ Results go to standard output, talk to standard error. Heavy imports stand insid
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import os
 import sys
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tapeout import __version__
+from tapeout.console import Output, OutputOption, iso_date, limit, say, seconds, today
 from tapeout.errors import CancelledError, InputError, LimitNotMetError, Place, TapeoutError
 
 if TYPE_CHECKING:
@@ -28,14 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Output(StrEnum):
-    """How a table is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 class PriceBasis(StrEnum):
@@ -68,7 +60,6 @@ class Kind(StrEnum):
 EfficienciesOption = Annotated[
     Path | None, typer.Option(help="A file of coefficients such as `tapeout calibrate` writes, in the place of those that ship.")
 ]
-OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print the rows.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -94,10 +85,10 @@ def plan(
     if not 0 < gap < 1:
         raise InputError("--gap must lie between 0 and 1", given=gap)
     folder = files.prepare_folder(out)
-    found = study.plan(scenario, gap=gap, time_limit=_seconds("--time-limit", time_limit), say=_say)
-    written = files.write_run(folder, plan_run.run(found, version=__version__, date=_today()))
+    found = study.plan(scenario, gap=gap, time_limit=seconds("--time-limit", time_limit), say=say)
+    written = files.write_run(folder, plan_run.run(found, version=__version__, date=today()))
     _print(plan_run.summary_table(found), output)
-    _say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
+    say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
     if found.plan.status == "cancelled":
         raise CancelledError(f"stopped; what was written is the best plan so far, proven within {found.plan.gap:.2%} of the optimum")
     if found.plan.status != "optimal":
@@ -129,9 +120,9 @@ def price(
 
     wanted = [catalog.chip(name.strip()) for name in chips.split(",") if name.strip()] or list(catalog.chips().values())
     demand = Demand(
-        model=find_model(model), precision=precision, prompt=isl, output=osl, ttft=_limit("--ttft", ttft), tpot=_limit("--tpot", tpot)
+        model=find_model(model), precision=precision, prompt=isl, output=osl, ttft=limit("--ttft", ttft), tpot=limit("--tpot", tpot)
     )
-    day = _date(date) if date else _today()
+    day = iso_date(date) if date else today()
     found = quotes(demand, wanted, Basis(basis), day, read_efficiencies(efficiencies) if efficiencies else None)
     title = f"{demand.model.name} at {precision}, {isl} tokens in, {osl} out, TTFT {ttft}, TPOT {tpot}: {basis} prices of {day}"
     note = "$/Mtok out charges the whole query to its output tokens; p5 to p95 from price spread and prediction band."
@@ -148,6 +139,74 @@ def price(
 
 
 @app.command()
+def simulate(
+    model: Annotated[str, typer.Argument(help="A model id, or the path of a config.json.")],
+    on: Annotated[str, typer.Option(help="Chips, such as nvidia-h100-sxm:8.")],
+    traffic: Annotated[str, typer.Option(help="A rule such as poisson:5 (requests/s), the name of a trace, or a file.")] = "",
+    users: Annotated[int | None, typer.Option(min=1, help="A closed loop of so many users in the place of traffic.")] = None,
+    slo: Annotated[str, typer.Option(help="Limits such as 2s/50ms (TTFT/TPOT), or a preset: mlperf-server.")] = "common",
+    precision: Annotated[str, typer.Option(help="bf16, fp8, int8 or fp4.")] = "fp8",
+    isl: Annotated[int | None, typer.Option(min=1, help="Prompt tokens of a request; 1024 unless a trace says.")] = None,
+    osl: Annotated[int | None, typer.Option(min=1, help="Answer tokens of a request; 256 unless a trace says.")] = None,
+    requests: Annotated[int | None, typer.Option(min=1, help="Requests; 1000, or all of a trace.")] = None,
+    speed: Annotated[float, typer.Option(help="Factor on the rate of the traffic.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="What decides all chance.")] = 1,
+    tp: Annotated[int | None, typer.Option(min=1, help="Tensor parallelism; by default the deployment that keeps most limits.")] = None,
+    pp: Annotated[int, typer.Option(min=1, help="Pipeline stages; the simulator takes 1.")] = 1,
+    ep: Annotated[int, typer.Option(min=1, help="Expert parallelism.")] = 1,
+    dp: Annotated[int, typer.Option(min=1, help="Attention ranks of one replica.")] = 1,
+    policy: Annotated[list[str] | None, typer.Option(help="A setting of the scheduler as KEY=VALUE; may be given again.")] = None,
+    goodput: Annotated[bool, typer.Option("--goodput", help="Search the highest rate that keeps the limits, over five seeds.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Simulate a fleet under traffic: latencies, goodput inside limits, and what a token costs at this load."""
+    from tapeout.report import simulation_run, simulation_view
+    from tapeout.report.tables import dump_json
+
+    if tp is None and (pp, ep, dp) != (1, 1, 1):
+        raise InputError("--pp, --ep and --dp need --tp", hint="give --tp as well, or none of them")
+    wanted = simulation_run.Wanted(
+        model=model, on=on, traffic=traffic, users=users, slo=slo, precision=precision, prompt=isl, output=osl, requests=requests,
+        speed=speed, seed=seed, parallel=None if tp is None else (tp, pp, ep, dp), policy=tuple(policy or ()),
+    )  # fmt: skip
+    found = simulation_run.simulation(wanted, date=today(), search=goodput, say=say)
+    if output is Output.JSON:
+        typer.echo(dump_json(found.row), nl=False)
+    elif output is Output.CSV:
+        _print(simulation_run.table(found), output)
+    else:
+        _print(simulation_view.latency_table(found.title, found.row), output)
+        _print(simulation_view.load_table(found.row), output)
+
+
+@app.command()
+def frontier(
+    model: Annotated[str, typer.Argument(help="A model id, or the path of a config.json.")],
+    on: Annotated[str, typer.Option(help="Chips, such as nvidia-h100-sxm:8.")],
+    slo: Annotated[str, typer.Option(help="Limits such as 2s/50ms (TTFT/TPOT), or a preset.")] = "common",
+    precision: Annotated[str, typer.Option(help="bf16, fp8, int8 or fp4.")] = "fp8",
+    isl: Annotated[int, typer.Option(min=1, help="Prompt tokens of a request.")] = 1024,
+    osl: Annotated[int, typer.Option(min=1, help="Answer tokens of a request.")] = 256,
+    requests: Annotated[int, typer.Option(min=1, help="Requests of a point, at least.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="What decides all chance.")] = 1,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Tokens/s per chip against tokens/s per user, over deployments and loads."""
+    from tapeout.report import simulation_run, simulation_view
+    from tapeout.report.tables import dump_json
+
+    wanted = simulation_run.Wanted(
+        model=model, on=on, traffic="", users=None, slo=slo, precision=precision, prompt=isl, output=osl, requests=requests,
+        speed=1.0, seed=seed, parallel=None, policy=(),
+    )  # fmt: skip
+    title, points = simulation_run.frontier_points(wanted)
+    if output is Output.JSON:
+        typer.echo(dump_json(simulation_view.frontier_rows(points)), nl=False)
+    else:
+        _print(simulation_view.frontier_table(title, points), output)
+
+
+@app.command()
 def predict(
     cases: Annotated[Path, typer.Argument(help="Cases as CSV.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The CSV file to write.")],
@@ -158,7 +217,7 @@ def predict(
     from tapeout.report import case_files
 
     failed, total = case_files.predict_file(cases, out, read_efficiencies(efficiencies) if efficiencies else None)
-    _say(f"{total - failed} of {total} cases answered, written to {out}")
+    say(f"{total - failed} of {total} cases answered, written to {out}")
     if failed:
         raise LimitNotMetError(f"{failed} of {total} cases have no answer; their status says why")
 
@@ -182,14 +241,14 @@ def validate(
     folder = files.prepare_folder(out) if out else None
     coefficients = read_efficiencies(efficiencies) if efficiencies else None
     found = (
-        validation_run.left_out_validation(cases, coefficients, _say) if leave_one_out else validation_run.validation(cases, coefficients)
+        validation_run.left_out_validation(cases, coefficients, say) if leave_one_out else validation_run.validation(cases, coefficients)
     )
     if folder:
-        written = files.write_files(folder, validation_run.files(found, version=__version__, date=_today()))
-        _say(f"wrote {len(written)} files to {folder}; open {folder / 'validation.html'}")
+        written = files.write_files(folder, validation_run.files(found, version=__version__, date=today()))
+        say(f"wrote {len(written)} files to {folder}; open {folder / 'validation.html'}")
     _print(validation_run.printed(found, Group(by)), output)
     if found.excluded:
-        _say(f"{found.excluded} of {len(found.measurements)} rows are not scored; with --out, validation.html lists them with the reason")
+        say(f"{found.excluded} of {len(found.measurements)} rows are not scored; with --out, validation.html lists them with the reason")
     if found.unanswered:
         raise LimitNotMetError(f"{found.unanswered} rows have no answer; with --out, rows.csv says why")
 
@@ -209,7 +268,7 @@ def measure(
     from tapeout.report.writing import write_text
 
     wanted = benchmark_plan.operators(operators)
-    time_limit = _seconds("--budget", budget)
+    time_limit = seconds("--budget", budget)
     if out.suffix.lower() != ".csv" or not out.resolve().parent.is_dir():
         raise InputError("cannot write the measurements", place=Place(file=str(out)), hint="give a .csv file in an existing folder")
     earlier = operator_table.read(out) if out.exists() else operator_table.table({}, 0)
@@ -226,12 +285,12 @@ def measure(
     known = named or benchmark_chip.guessed_chip(found.name, found.memory, catalog.chips().values())
     peers = benchmark_torch.numbers_of_peers(found)
     trials = benchmark_plan.plan(wanted, benchmark_plan.QUICK if quick else benchmark_plan.FULL, peers)
-    _say(f"{len(trials)} trials on {found.id}, {found.name}, as {known.id}, for {budget} at most")
+    say(f"{len(trials)} trials on {found.id}, {found.name}, as {known.id}, for {budget} at most")
     outcome = benchmark_torch.measure_on(
-        found, trials, earlier, known, time_limit, say=_say, save=lambda rows: write_text(out, operator_table.to_csv(rows))
+        found, trials, earlier, known, time_limit, say=say, save=lambda rows: write_text(out, operator_table.to_csv(rows))
     )
     for line in outcome.summary():
-        _say(line)
+        say(line)
     if outcome.stopped:
         raise CancelledError(f"stopped; {outcome.measured} new rows are in {out}")
     if not len(outcome.rows):
@@ -260,10 +319,10 @@ def calibrate(
     folder = files.prepare_folder(out)
     start = read_efficiencies(efficiencies) if efficiencies else None
     second = not measurements if serving is None else serving
-    found = calibration_run.calibration(tables, measurements or [], chip or [], start, left_out, second, _say)
+    found = calibration_run.calibration(tables, measurements or [], chip or [], start, left_out, second, say)
     written = files.write_files(folder, calibration_run.files(found))
     _print(calibration_run.printed(found) if output is Output.TABLE else calibration_run.score_table(found), output)
-    _say(f"wrote {len(written)} files to {folder}; use them by --efficiencies {folder / 'efficiencies.toml'}")
+    say(f"wrote {len(written)} files to {folder}; use them by --efficiencies {folder / 'efficiencies.toml'}")
 
 
 @app.command()
@@ -303,42 +362,11 @@ def _print(table: Table, output: Output) -> None:
         Console(width=None if sys.stdout.isatty() else 200).print(to_rich(table))
 
 
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _today() -> str:
-    return datetime.date.today().isoformat()
-
-
-def _date(text: str) -> str:
-    try:
-        return datetime.date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise InputError("--date is not a date", given=text, allowed="an ISO date such as 2026-11-24") from None
-
-
-def _limit(option: str, text: str) -> float | None:
-    return None if text.strip().lower() == "none" else _seconds(option, text)
-
-
-def _seconds(option: str, text: str) -> float:
-    from tapeout.units import Unit, parse
-
-    try:
-        value = parse(text, Unit("s"))
-    except InputError as error:
-        raise InputError(f"{option}: {error.what}", given=text, allowed="a time such as 2s or 50ms") from None
-    if value <= 0:
-        raise InputError(f"{option} must be positive", given=text)
-    return value
-
-
 def _usage(error: typer.TyperException) -> None:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "tapeout"
-    _say(f"{path}: {error.format_message()}")
-    _say(f"try '{path} --help'")
+    say(f"{path}: {error.format_message()}")
+    say(f"try '{path} --help'")
 
 
 def main() -> None:
@@ -349,10 +377,10 @@ def main() -> None:
         _usage(error)
         code = 2
     except TapeoutError as error:
-        _say(f"tapeout: {error}")
+        say(f"tapeout: {error}")
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("tapeout: stopped")
+        say("tapeout: stopped")
         code = CancelledError.exit_code
     except BrokenPipeError:
         # The reader of the pipe has gone; what was asked for is no longer wanted.

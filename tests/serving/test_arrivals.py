@@ -1,15 +1,19 @@
 """Traffic made by rule: distributions within five standard errors, seeds, and common random numbers."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tapeout.errors import InputError
-from tapeout.serving.arrivals import closed_loop, poisson
+from tapeout.serving.arrivals import closed_loop, diurnal, faster, gamma, mean_rate, poisson, weibull, weibull_shape
+from tapeout.serving.requests import Requests
 from tapeout.workload.traffic import Lengths
 
 COUNT = 20_000
+FIXED = Lengths(prompt=10, output=10)
 
 
 def test_gaps_are_exponential() -> None:
@@ -67,3 +71,69 @@ def test_other_bad_traffic_is_refused() -> None:
         poisson(0, 1.0, lengths, seed=1)
     with pytest.raises(InputError, match="at least one user"):
         closed_loop(5, 0, lengths, seed=1)
+
+
+@pytest.mark.parametrize("variation", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("made", [gamma, weibull])
+def test_bursts_have_the_rate_and_the_variation(made: Callable[..., Requests], variation: float) -> None:
+    gaps = np.diff(made(COUNT, 4.0, variation, FIXED, seed=3).arrival)
+    assert abs(gaps.mean() - 0.25) < 5 * 0.25 * variation / math.sqrt(COUNT)
+    # Fourth moments of these shapes stay below 60 times the square of the variance.
+    assert abs(gaps.var() / (0.25 * variation) ** 2 - 1) < 5 * math.sqrt(60 / COUNT)
+
+
+def test_gamma_gaps_are_gamma_and_weibull_gaps_weibull() -> None:
+    """Kolmogorov-Smirnov against SciPy's own distributions, at one in ten thousand."""
+    gamma_gaps = np.diff(gamma(COUNT, 1.0, 2.0, FIXED, seed=3).arrival)
+    weibull_gaps = np.diff(weibull(COUNT, 1.0, 2.0, FIXED, seed=3).arrival)
+    shape = weibull_shape(2.0)
+    assert stats.kstest(gamma_gaps, stats.gamma(0.25, scale=4.0).cdf).pvalue > 1e-4
+    assert stats.kstest(weibull_gaps, stats.weibull_min(shape, scale=1 / math.gamma(1 + 1 / shape)).cdf).pvalue > 1e-4
+    assert stats.kstest(gamma_gaps, stats.weibull_min(shape, scale=1 / math.gamma(1 + 1 / shape)).cdf).pvalue < 1e-4
+
+
+@pytest.mark.parametrize("variation", [0.02, 0.3, 1.0, 5.0, 20.0])
+def test_the_weibull_shape_gives_its_variation(variation: float) -> None:
+    mean, variance = stats.weibull_min(weibull_shape(variation)).stats("mv")
+    assert math.sqrt(variance) / mean == pytest.approx(variation, rel=1e-6)
+
+
+def test_a_day_has_its_mean_its_peak_and_its_trough() -> None:
+    rate, period, peak = 10.0, 1000.0, 2.5
+    arrival = diurnal(COUNT, rate, period, peak, FIXED, seed=5).arrival
+    whole = arrival[arrival < 2 * period]
+    # Two whole periods: the count of a Poisson process scatters by its root.
+    assert abs(len(whole) - 2 * period * rate) < 5 * math.sqrt(2 * period * rate)
+    near = np.abs(whole % period - period / 2) < period / 50
+    seen, expected = near.sum(), 2 * period / 25 * rate * peak
+    assert abs(seen - expected) < 5 * math.sqrt(expected) + 0.02 * expected
+    assert np.histogram(whole % period, bins=10)[0].argmin() in (0, 9)
+
+
+def test_a_flat_day_is_poisson() -> None:
+    gaps = np.diff(diurnal(COUNT, 1.0, 500.0, 1.0, FIXED, seed=5).arrival)
+    assert stats.kstest(gaps, stats.expon.cdf).pvalue > 1e-4
+
+
+def test_faster_scales_times_alone() -> None:
+    slow = poisson(50, 1.0, FIXED, seed=1)
+    fast = faster(slow, 4.0)
+    assert (fast.arrival * 4 == slow.arrival).all()
+    assert mean_rate(fast) == pytest.approx(4 * mean_rate(slow))
+    assert (fast.prompt == slow.prompt).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: gamma(5, 1.0, 0.0, FIXED, seed=1), "coefficient of variation"),
+        (lambda: weibull(5, 1.0, math.nan, FIXED, seed=1), "coefficient of variation"),
+        (lambda: diurnal(5, 1.0, 0.0, 2.0, FIXED, seed=1), "period"),
+        (lambda: diurnal(5, 1.0, 10.0, 0.5, FIXED, seed=1), "peak over the mean"),
+        (lambda: faster(poisson(5, 1.0, FIXED, seed=1), math.inf), "factor"),
+        (lambda: mean_rate(closed_loop(5, 2, FIXED, seed=1)), "closed loop"),
+    ],
+)
+def test_impossible_traffic_is_refused(make: Callable[[], object], what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        make()

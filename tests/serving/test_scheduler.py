@@ -82,6 +82,26 @@ def test_chunked_prefill_shares_the_budget_by_hand() -> None:
     assert outcome.completion.tolist() == [3, 3]
 
 
+def test_prompts_first_makes_decodes_wait_by_hand() -> None:
+    mixed = Policy(token_budget=8, most_sequences=4, blocks=100)
+    requests = trace((0, 4, 3), (0.5, 12, 1))
+    outcome = simulate(flat(1.0), requests, dataclasses.replace(mixed, prompts_first=True))
+    # The first has one token when the prompt of the second comes; its two chunks go alone, and then it decodes.
+    assert outcome.steps.tokens.tolist() == [4, 8, 4, 1, 1]
+    assert outcome.steps.decodes.tolist() == [0, 0, 0, 1, 1]
+    assert outcome.completion.tolist() == [5, 3]
+    assert sorted(outcome.late_gaps.tolist()) == [1, 3]
+    # Mixed, nobody waits: the prompt goes beside the decodes.
+    assert simulate(flat(1.0), requests, mixed).steps.tokens.tolist() == [4, 8, 6]
+
+
+def test_a_prompt_that_finds_no_room_lets_decodes_go_on_by_hand() -> None:
+    policy = Policy(token_budget=8, most_sequences=4, blocks=6, block_size=1, prompts_first=True)
+    outcome = simulate(flat(1.0), trace((0, 2, 3), (0.5, 5, 1)), policy)
+    assert outcome.steps.tokens.tolist() == [2, 1, 1, 5]
+    assert outcome.completion.tolist() == [3, 4]
+
+
 def test_preemption_of_the_tail_by_hand() -> None:
     policy = Policy(token_budget=10, most_sequences=4, blocks=6, block_size=1)
     outcome = simulate(flat(1.0), trace((0, 2, 4), (0, 2, 3)), policy)

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -78,6 +79,7 @@ def random_run(seed: int) -> tuple[StepModel, Requests, Policy]:
         order=[Order.FIRST_COME, Order.PRIORITY][int(generator.integers(2))],
         swap=None if caching else [None, 0.0, 1e-4][int(generator.integers(3))],
         prefix_caching=caching,
+        prompts_first=bool(generator.random() < 0.4),
     )
     users = None if generator.random() < 0.6 else int(generator.integers(1, count + 1))
     requests = Requests(
@@ -119,7 +121,7 @@ def differences(plain: Outcome, fast: Outcome, model: StepModel) -> list[str]:
 
 @pytest.mark.parametrize("first", range(0, 1000, 100))
 def test_a_thousand_configurations_equal_the_plain_loop(first: int) -> None:
-    preempting = found = together = 0
+    preempting = found = together = apart = 0
     for seed in range(first, first + 100):
         model, requests, policy = random_run(seed)
         plain, fast = scheduler.simulate(model, requests, policy), simulator.simulate(model, requests, policy)
@@ -127,10 +129,12 @@ def test_a_thousand_configurations_equal_the_plain_loop(first: int) -> None:
         preempting += plain.totals.preemptions > 0
         found += plain.totals.found_tokens > 0
         together += len(fast.steps.count) < plain.totals.steps
+        apart += policy.prompts_first and len(fast.late_gaps) > 0 and plain.totals.preemptions > 0
     # What is to be compared does happen.
     assert preempting > 10
     assert found > 10
     assert together > 50
+    assert apart > 5
 
 
 def test_a_difference_is_found() -> None:
@@ -158,6 +162,26 @@ def test_without_records_the_rest_is_the_same() -> None:
     assert with_records.totals == without.totals
     with pytest.raises(InputError, match="were not kept; simulate with records=True"):
         _ = without.steps
+
+
+def test_a_request_takes_less_than_200_bytes_with_records() -> None:
+    generator = np.random.default_rng(3)
+    count = 20_000
+    requests = Requests(
+        arrival=np.cumsum(generator.exponential(0.05, count)),
+        prompt=generator.integers(1, 60, count),
+        output=generator.integers(1, 30, count),
+    )
+    model, policy = random_step_model(generator), Policy(token_budget=64, most_sequences=16, blocks=200)
+    simulator.simulate(model, requests, policy)
+    tracemalloc.start()
+    try:
+        simulator.simulate(model, requests, policy)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Half of the room or more is for records, so they cannot have been left out; the tables of the model are not by request.
+    assert 100 < (peak - 8192) / count < 200
 
 
 UNCOMPILED = """

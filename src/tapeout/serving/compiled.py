@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,13 +25,27 @@ COMPILES = numba is not None
 """Whether numba is there; without it the same source runs as Python, a few hundred times slower."""
 
 
+WRITTEN = 600.0
+"""Seconds after which no process still writes to translations of another source."""
+
+
 def _kept_in() -> str:
     here = Path(__file__).parent
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
     beside = here / "__pycache__"
     writable = os.access(beside if beside.exists() else here, os.W_OK)
     root = beside if writable else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tapeout"
+    forget_others(root, digest)
     return str(root / digest)
+
+
+def forget_others(root: Path, digest: str) -> None:
+    """Remove the translations in `root` of any source but that of `digest`; those so young that they may still be written stay."""
+    for path in root.glob("*"):
+        if re.fullmatch("[0-9a-f]{16}", path.name) and path.name != digest and path.is_dir():
+            latest = max((inner.stat().st_mtime for inner in (path, *path.iterdir())), default=0.0)
+            if time.time() - latest > WRITTEN:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def compiled(function: Function) -> Function:

@@ -12,8 +12,8 @@ from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart
 from tapeout.serving.kernel_blocks import take
 from tapeout.serving.kernel_heap import pop
-from tapeout.serving.kernel_lists import complete, join_decodes, leave_decodes, next_end, note_gap, queue_urgent, wait_a_step
-from tapeout.serving.kernel_schedule import admit, schedule_one_by_one, schedule_together, waiting
+from tapeout.serving.kernel_lists import complete, join_decodes, leave_decodes, next_end, note_gap, note_wait, queue_urgent, wait_a_step
+from tapeout.serving.kernel_schedule import schedule, waiting
 from tapeout.serving.kernel_state import Limits, State, Trace
 from tapeout.serving.step_law import StepTables, decode_base, decode_seconds, step_seconds
 
@@ -79,11 +79,7 @@ def _receive(limits: Limits, trace: Trace, state: State) -> None:
 @compiled
 def _step(tables: StepTables, limits: Limits, trace: Trace, state: State, until: float) -> None:
     count = state.tally
-    count[at.SKIPPED] = count[at.SWAPPED] = count[at.LOST] = 0
-    if not schedule_together(limits, trace, state):
-        schedule_one_by_one(limits, trace, state)
-    if count[at.LOST] == 0:
-        admit(limits, trace, state)
+    schedule(limits, trace, state)
     if limits.jumps and count[at.PARTIALS] == 0 and count[at.LOST] + count[at.SKIPPED] + count[at.LATE] == 0:
         _run_alike(tables, limits, trace, state, until)
     else:
@@ -132,7 +128,10 @@ def _run_alike(tables: StepTables, limits: Limits, trace: Trace, state: State, u
 def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> None:
     """One step of whatever is scheduled."""
     count, clock = state.tally, state.clock
-    decodes, context = count[at.DECODES] - count[at.SKIPPED], count[at.CONTEXT]
+    served, context = count[at.DECODES] - count[at.SKIPPED], count[at.CONTEXT]
+    if count[at.APART] > 0:
+        served = context = 0
+    decodes = served
     prefills = prefill_tokens = prefill_context = pairs = 0
     if count[at.SKIPPED] > 0:
         node = int(count[at.FIRST])
@@ -154,7 +153,9 @@ def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> 
     seconds = step_seconds(tables, decodes, context, prefills, prefill_tokens, prefill_context, pairs) + limits.swap * count[at.SWAPPED]
     blocks = limits.blocks - count[at.FREE]
     count[at.MOST_BLOCKS] = max(count[at.MOST_BLOCKS], blocks)
-    gaps = count[at.DECODES] - count[at.SKIPPED] - (_late_no_more(limits, state, seconds) if limits.keeps else 0)
+    gaps = served
+    if limits.keeps and count[at.APART] == 0:
+        gaps -= _late_no_more(limits, state, seconds)
     _record(limits, state, clock[at.NOW], seconds, 1, decodes + prefill_tokens, decodes, context, gaps)
     start = clock[at.NOW]
     clock[at.NOW] += seconds
@@ -166,9 +167,24 @@ def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> 
             if state.status[node] == at.DECODING and state.chunk[node] == 0:
                 wait_a_step(limits, trace, state, node, start)
             node = int(state.following[node])
-    count[at.CONTEXT] += count[at.DECODES]
-    _count_steps(limits, state, 1)
+    if count[at.APART] > 0:
+        count[at.STEPS] += 1
+        _all_wait(limits, state, start)
+    else:
+        count[at.CONTEXT] += count[at.DECODES]
+        _count_steps(limits, state, 1)
     _end(limits, trace, state)
+
+
+@compiled_apart
+def _all_wait(limits: Limits, state: State, start: float) -> None:
+    """The whole decode set gets no token in the step from `start` on."""
+    count = state.tally
+    node = int(count[at.FIRST])
+    while node >= 0 and limits.keeps and count[at.LATE] < count[at.DECODES]:
+        if state.status[node] == at.DECODING:
+            note_wait(limits, state, node, start)
+        node = int(state.following[node])
 
 
 @compiled_apart

@@ -18,7 +18,7 @@ def tokens_held(state: State, request: int) -> int:
 
 
 @compiled
-def append(state: State, request: int) -> None:
+def append(limits: Limits, state: State, request: int) -> None:
     """Put a request at the end of those running, with tokens left to compute."""
     count = state.tally
     last = count[at.LAST]
@@ -29,8 +29,9 @@ def append(state: State, request: int) -> None:
         count[at.FIRST] = request
     count[at.LAST] = request
     state.status[request] = at.PARTIAL
-    state.stamp[request] = count[at.STAMP]
-    count[at.STAMP] += 1
+    if limits.caching:
+        state.stamp[request] = count[at.STAMP]
+        count[at.STAMP] += 1
     state.partials[count[at.PARTIALS]] = request
     count[at.PARTIALS] += 1
     count[at.RUNNING] += 1
@@ -81,14 +82,20 @@ def leave_decodes(limits: Limits, state: State, request: int) -> None:
 def wait_a_step(limits: Limits, trace: Trace, state: State, request: int, start: float) -> None:
     """A decoding sequence that got no token in the step from `start` on, which is about to be counted."""
     count = state.tally
-    if limits.keeps and state.since[request] < 0:
-        state.since[request] = start
-        count[at.LATE] += 1
+    note_wait(limits, state, request, start)
     state.phases[(state.computed[request] - state.join[request]) % limits.block] -= 1
     state.join[request] += 1
     state.phases[(state.computed[request] - state.join[request]) % limits.block] += 1
     count[at.CONTEXT] -= 1
     push_end(trace, state, request)
+
+
+@compiled
+def note_wait(limits: Limits, state: State, request: int, start: float) -> None:
+    """A sequence of the decode set gets no token in the step from `start` on, when it had its last one if it did not wait before."""
+    if limits.keeps and state.since[request] < 0:
+        state.since[request] = start
+        state.tally[at.LATE] += 1
 
 
 @compiled

@@ -18,11 +18,42 @@ def waiting(state: State) -> int:
 
 
 @compiled
-def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
-    """Give everybody running what is asked for, if tokens and blocks suffice for all; False, and nothing done, where they do not."""
+def schedule(limits: Limits, trace: Trace, state: State) -> None:
+    """Fill a step: running requests before waiting ones, and where the policy says so, prompts of either before the decode set."""
     count = state.tally
-    left = limits.budget - count[at.DECODES]
-    blocks = state.phases[0 if count[at.PLACE] == 0 else limits.block - count[at.PLACE]]
+    count[at.SKIPPED] = count[at.SWAPPED] = count[at.LOST] = count[at.APART] = 0
+    if not schedule_together(limits, trace, state):
+        schedule_one_by_one(limits, trace, state, at.PARTIAL if limits.prompts_first else at.ANYWHERE)
+    if count[at.LOST] == 0:
+        admit(limits, trace, state)
+    if not limits.prompts_first:
+        return
+    for place in range(count[at.PARTIALS]):
+        if state.chunk[state.partials[place]] > 0:
+            count[at.APART] = 1
+    if count[at.APART] == 0:
+        decodes_fit = count[at.LOST] == 0 and count[at.DECODES] <= limits.budget and _decode_blocks(limits, state) <= count[at.FREE]
+        if decodes_fit:
+            take(limits, state, _decode_blocks(limits, state))
+        else:
+            schedule_one_by_one(limits, trace, state, at.DECODING)
+
+
+@compiled
+def _decode_blocks(limits: Limits, state: State) -> int:
+    """Blocks that a token for each of the decode set takes."""
+    place = state.tally[at.PLACE]
+    return int(state.phases[0 if place == 0 else limits.block - place])
+
+
+@compiled
+def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
+    """Give everybody whose turn it is what is asked for, if tokens and blocks suffice; False, and nothing done, where they do not."""
+    count = state.tally
+    left, blocks = limits.budget, 0
+    if not limits.prompts_first:
+        left -= count[at.DECODES]
+        blocks = _decode_blocks(limits, state)
     if left < 0:
         return False
     for place in range(count[at.PARTIALS]):
@@ -30,7 +61,7 @@ def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
         held = state.computed[request]
         asked = min(trace.prompt[request] + state.generated[request] - held, limits.chunk)
         got = min(asked, left)
-        if got < asked and request != count[at.LAST]:
+        if got < asked and request != count[at.LAST] and not limits.prompts_first:
             return False
         state.chunk[request] = got
         left -= got
@@ -50,8 +81,8 @@ def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
 
 
 @compiled_apart
-def schedule_one_by_one(limits: Limits, trace: Trace, state: State) -> None:
-    """Give each running request, in order, what it still has to compute; preempt where blocks run out."""
+def schedule_one_by_one(limits: Limits, trace: Trace, state: State, whose: int) -> None:
+    """Give each running request that is where `whose` says, in order, what it still has to compute; preempt where blocks run out."""
     count = state.tally
     node = int(count[at.FIRST])
     while node >= 0:
@@ -60,6 +91,9 @@ def schedule_one_by_one(limits: Limits, trace: Trace, state: State) -> None:
     left = limits.budget
     node = int(count[at.FIRST])
     while node >= 0 and left > 0:
+        if whose != at.ANYWHERE and state.status[node] != whose:
+            node = int(state.following[node])
+            continue
         held = tokens_held(state, node)
         asked = 1
         if state.status[node] == at.PARTIAL:
@@ -83,6 +117,8 @@ def schedule_one_by_one(limits: Limits, trace: Trace, state: State) -> None:
         node = int(state.following[node])
     count[at.BUDGET] = left
     count[at.SKIPPED] = 0
+    if whose == at.PARTIAL:
+        return
     node = int(count[at.FIRST])
     while node >= 0:
         if state.status[node] == at.DECODING and state.chunk[node] == 0:
@@ -137,7 +173,7 @@ def admit(limits: Limits, trace: Trace, state: State) -> None:
         if limits.swaps and state.kept[request] > 0:
             count[at.SWAPPED] += (state.kept[request] + limits.block - 1) // limits.block
             state.kept[request] = 0
-        append(state, request)
+        append(limits, state, request)
         state.computed[request] = start
         state.chunk[request] = tokens
         count[at.BUDGET] -= tokens

@@ -24,16 +24,17 @@ FREE, DECODES, CONTEXT, STEP, PLACE, FIRST, LAST, PARTIALS, RUNNING = range(9)
 """Free blocks; size and context of the decode set; steps so far and their place in a block; ends of the list of those running."""
 QUEUE_START, QUEUE_END, FRONT, URGENT, INITIAL, SENT, UNSENT, COMPLETED, STAMP = range(9, 18)
 """Ends of the queue in order of arrival; sizes of the stack before it and of the heap beside it; arrivals received and to come."""
-ENDS, PREEMPTED, STEPS, MOST_BLOCKS, NAMELESS, OLDEST, YOUNGEST, RECORDS, LATE, GAPS, SKIPPED, BUDGET, SWAPPED, LOST = range(18, 32)
+ENDS, PREEMPTED, STEPS, MOST_BLOCKS, NAMELESS, OLDEST, YOUNGEST, RECORDS, LATE, GAPS, SKIPPED, BUDGET, SWAPPED, LOST, APART = range(18, 33)
 """Size of the heap of ends; sums; free blocks without a name behind the last with one; ends of the list of free named blocks; records;
 sequences of the decode set whose last token is older than a step; gaps noted one by one.
 
-The last four belong to one step: decoding sequences left out, tokens left, blocks swapped, sequences preempted.
+The last five belong to one step: decoding sequences left out, tokens left, blocks swapped, sequences preempted, and whether it holds
+prompts alone, so that the whole decode set waits; such a step is none of `STEP`.
 """
-COUNTS = 32
+COUNTS = 33
 NOW, BUSY, BLOCK_SECONDS = range(3)
-GONE, DECODING, PARTIAL = range(3)
-"""Where a request is: not running, in the decode set, or with tokens left to compute."""
+GONE, DECODING, PARTIAL, ANYWHERE = range(4)
+"""Where a request is: not running, in the decode set, or with tokens left to compute; either of the two."""
 ABSENT = -1
 """Holders of a named block that is not in the cache."""
 
@@ -50,6 +51,7 @@ class Limits(NamedTuple):
     swaps: bool
     swap: float
     caching: bool
+    prompts_first: bool
     jumps: bool
     keeps: bool
     users: int
@@ -70,8 +72,8 @@ class State(NamedTuple):
     """All that changes; `tally` holds what is named by number above.
 
     By request: `computed` and `generated` tokens as of `join`, its neighbours in the list of those running, and what became of it;
-    `since` is the time of its last token where that is older than a step, else below 0. By name: holders, neighbours among the free,
-    and free blocks without a name right before.
+    `since` is the time of its last token where that is older than a step, else below 0, and lies where the completion will. By name:
+    holders, neighbours among the free, and free blocks without a name right before.
     """
 
     tally: Whole
@@ -114,13 +116,14 @@ def fresh(
     step_model: StepModel, requests: Requests, policy: Policy, *, jumps: bool, keeps: bool, records: int
 ) -> tuple[Limits, Trace, State]:
     """Limits, trace and state before the first arrival, with room for `records` records."""
-    size, users = len(requests), len(requests) if requests.users is None else requests.users
+    users = len(requests) if requests.users is None else requests.users
     by_priority = policy.order is Order.PRIORITY
-    name, start = block_names(requests, policy.block_size) if policy.prefix_caching else (np.zeros(0), np.zeros(size + 1))
+    name, start = block_names(requests, policy.block_size) if policy.prefix_caching else (np.zeros(0), np.zeros(1))
     limits = Limits(
         budget=policy.token_budget, sequences=policy.most_sequences, blocks=policy.blocks, block=policy.block_size,
         chunk=policy.chunk or policy.token_budget, by_priority=by_priority, swaps=policy.swap is not None, swap=policy.swap or 0.0,
-        caching=policy.prefix_caching, jumps=jumps, keeps=keeps, users=users, request=step_model.request,
+        caching=policy.prefix_caching, prompts_first=policy.prompts_first, jumps=jumps, keeps=keeps, users=users,
+        request=step_model.request,
     )  # fmt: skip
     # What a policy does not use has one place, or one for each request where its length is looked at.
     priority = requests.priority if by_priority and requests.priority is not None else np.zeros(1)
@@ -146,16 +149,16 @@ def _state(limits: Limits, requests: Requests, names: int, records: int) -> Stat
     def times() -> Floats:
         return np.full(size, -1.0)
 
-    used = size if limits.caching else 1
+    used, completion = size if limits.caching else 1, times()
     return State(
-        tally=tally, clock=np.zeros(3), arrival=arrival, scheduled=times(), first=times(), completion=times(),
+        tally=tally, clock=np.zeros(3), arrival=arrival, scheduled=times(), first=times(), completion=completion, since=completion,
         status=np.zeros(size, dtype=np.int8), computed=small(size), generated=small(size), join=small(size), previous=small(size),
-        following=small(size), stamp=small(size), chunk=small(size), named=small(used), found=small(used),
+        following=small(size), stamp=small(used), chunk=small(size), named=small(used), found=small(used),
         kept=small(size if limits.swaps else 1), preemptions=small(size), rank=small(size if limits.by_priority else 1),
         queue=small(size), front=small(limits.sequences + 1), urgent=np.zeros(size if limits.by_priority else 1, dtype=np.int64),
         ends=np.zeros(4 * limits.sequences + 64, dtype=np.int64), ended=small(limits.sequences + 1),
         partials=small(limits.sequences + 1), phases=np.zeros(limits.block, dtype=np.int64), holders=small(names) + np.int32(ABSENT),
-        older=small(names), younger=small(names), before=small(names), since=np.full(size if limits.keeps else 1, -1.0),
+        older=small(names), younger=small(names), before=small(names),
         gaps=np.zeros(2 * limits.sequences + 64 if limits.keeps else 1), times=np.zeros((records, 2)),
         counts=np.zeros((records, 9), dtype=np.int32),
     )  # fmt: skip

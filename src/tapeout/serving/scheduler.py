@@ -2,7 +2,8 @@
 
 It follows the scheduler of vLLM's V1 engine: one token budget for a step, running requests before waiting ones, chunked prefill,
 first come first served or by priority, a paged KV cache whose blocks are found again by what they hold, preemption with recompute
-or swap, and no admission in a step that preempted. Clear before fast: `simulator` has to equal this loop, step for step.
+or swap, and no admission in a step that preempted; or, prompts first, the order of SGLang, whose steps hold either prompts or decodes.
+Clear before fast: `simulator` has to equal this loop, step for step.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from tapeout.errors import InputError
 from tapeout.serving.blocks import BlockPool
+from tapeout.serving.checks import check
 from tapeout.serving.names import block_names
 from tapeout.serving.outcome import Outcome, Steps, Totals
 from tapeout.serving.policy import Order, Policy
@@ -42,30 +43,9 @@ def simulate(step_model: StepModel, requests: Requests, policy: Policy) -> Outco
         if not engine.running and not engine.waiting:
             engine.now = engine.coming[0][0]
             continue
-        engine.schedule_running()
-        if engine.preempted == 0:
-            engine.admit()
+        engine.schedule()
         engine.run()
     return engine.outcome()
-
-
-def check(step_model: StepModel, requests: Requests, policy: Policy) -> None:
-    """Raise InputError for what no engine could serve."""
-    for name, limit, table in (
-        ("token_budget", policy.token_budget, step_model.token_seconds),
-        ("most_sequences", policy.most_sequences, step_model.sequence_seconds),
-    ):
-        if limit >= len(table):
-            raise InputError(f"{name} exceeds the step model", given=limit, allowed=f"at most {len(table) - 1}")
-    # The last output token is never fed back, so it needs no place.
-    longest = requests.prompt + requests.output - 1
-    row = int(np.argmax(longest))
-    if policy.blocks_for(int(longest[row])) > policy.blocks:
-        raise InputError(
-            f"request {row} is longer than the KV cache",
-            given=f"{longest[row]} tokens",
-            allowed=f"{policy.blocks * policy.block_size} tokens",
-        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +70,7 @@ class _Engine:
     coming: list[tuple[Annotated[float, Unit("s")], int]] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
+    decoding: set[int] = field(default_factory=set)
     chunks: list[tuple[int, int]] = field(default_factory=list)
     prompt: list[int] = field(init=False)
     output: list[int] = field(init=False)
@@ -150,17 +131,31 @@ class _Engine:
     def _urgency(self, request: int) -> tuple[int, int]:
         return self.priority[request], self.rank[request]
 
-    def schedule_running(self) -> None:
-        """Give each running request, in order, what it still has to compute; preempt where blocks run out."""
+    def schedule(self) -> None:
+        """Fill a step: running requests before waiting ones, and where the policy says so, prompts of either before those who decode."""
         self.budget, self.preempted, self.swapped, self.chunks = self.policy.token_budget, 0, 0, []
-        while len(self.chunks) < len(self.running) and self.budget > 0:
-            request = self.running[len(self.chunks)]
+        first = self.running
+        if self.policy.prompts_first:
+            first = [request for request in self.running if request not in self.decoding]
+        self._schedule_running(first)
+        if self.preempted == 0:
+            self._admit()
+        if self.policy.prompts_first and not self.chunks:
+            self._schedule_running([request for request in self.running if request in self.decoding])
+
+    def _schedule_running(self, requests: list[int]) -> None:
+        """Give each of `requests`, in order, what it still has to compute; preempt where blocks run out."""
+        for request in list(requests):
+            if request not in self.running:
+                continue
+            if self.budget == 0:
+                break
             tokens = self._chunk(request)
             if not self._make_room(request, tokens):
                 break
             self._schedule(request, tokens)
 
-    def admit(self) -> None:
+    def _admit(self) -> None:
         """Start waiting requests, in order, while tokens, places and blocks last."""
         while self.waiting and self.budget > 0 and len(self.running) < self.policy.most_sequences:
             request = self.waiting[0]
@@ -262,6 +257,7 @@ class _Engine:
         by_priority = self.policy.order is Order.PRIORITY
         request = max(self.running, key=self._urgency) if by_priority else self.running[-1]
         self.running.remove(request)
+        self.decoding.discard(request)
         # By priority it may be one that this step had scheduled already.
         scheduled = [index for index, (other, _) in enumerate(self.chunks) if other == request]
         if scheduled:
@@ -286,6 +282,7 @@ class _Engine:
 
     def _emit(self, request: int) -> None:
         self.generated[request] += 1
+        self.decoding.add(request)
         if self.generated[request] == 1:
             self.times[2, request] = self.now
         else:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.serving import kernel_state as at
+from tapeout.serving.checks import check
 from tapeout.serving.kernel import advance
 from tapeout.serving.kernel_state import Limits, State, Trace, fresh
 from tapeout.serving.outcome import Outcome, Steps, Totals
 from tapeout.serving.policy import Policy
 from tapeout.serving.requests import Requests
-from tapeout.serving.scheduler import check
 from tapeout.serving.step_model import StepModel
 
 Number = TypeVar("Number", bound=np.generic)
@@ -43,14 +43,14 @@ def _doubled(rows: NDArray[Number]) -> NDArray[Number]:
 
 def _outcome(requests: Requests, policy: Policy, limits: Limits, trace: Trace, state: State) -> Outcome:
     count = state.tally
-    prompts, found = int(trace.prompt.sum()), state.found.astype(np.int64) if limits.caching else np.zeros(len(requests), dtype=np.int64)
+    prompts, found = int(trace.prompt.sum()), state.found if limits.caching else np.broadcast_to(np.int32(0), len(requests))
     totals = Totals(
         busy=float(state.clock[at.BUSY]), block_seconds=float(state.clock[at.BLOCK_SECONDS]), most_blocks=int(count[at.MOST_BLOCKS]),
         steps=int(count[at.STEPS]), preemptions=int(count[at.PREEMPTED]), prompt_tokens=prompts, found_tokens=int(found.sum()),
     )  # fmt: skip
     return Outcome(
         requests=requests, policy=policy, arrival=state.arrival, scheduled=state.scheduled, first_token=state.first,
-        completion=state.completion, preemptions=state.preemptions.astype(np.int64), found=found, totals=totals,
+        completion=state.completion, preemptions=state.preemptions, found=found, totals=totals,
         records=_steps(state) if limits.keeps else None,
         late_gaps=state.gaps[: count[at.GAPS]] if limits.keeps else np.zeros(0),
     )  # fmt: skip
