@@ -23,8 +23,9 @@ class Policy:
 
     A step takes at most `chunk` tokens of one prompt. A request that must make room loses what it computed and computes it again;
     with `swap`, its blocks are copied to the host and back instead, at so many seconds a block. With `prefix_caching` blocks of
-    prompts stay findable by their names until their room is needed. With `prompts_first`, the order of SGLang without its estimates, a step that can take
-    tokens of prompts takes nothing else, and who decodes waits; a request sent away counts as a prompt until it has caught up.
+    prompts stay findable by their names until their room is needed. With `prompts_first`, the order of SGLang without its estimates, a
+    step that can take tokens of prompts takes nothing else, and who decodes waits; a request sent away counts as a prompt until it has
+    caught up.
     """
 
     token_budget: int
