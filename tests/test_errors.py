@@ -77,6 +77,10 @@ def test_a_near_name_is_proposed_and_a_far_one_is_not() -> None:
     assert did_you_mean("abacus", options) is None
 
 
+def test_a_name_that_holds_the_word_is_nearer_than_one_that_differs_by_a_letter() -> None:
+    assert did_you_mean("nvidia-h100", ["nvidia-h800", "nvidia-h100-sxm"]) == "did you mean nvidia-h100-sxm?"
+
+
 def test_a_part_of_a_name_proposes_the_names_that_hold_it() -> None:
     options = ["nvidia-h100-sxm", "nvidia-h100-pcie", "amd-mi300x"]
     assert did_you_mean("H100", options) == "did you mean nvidia-h100-sxm or nvidia-h100-pcie?"

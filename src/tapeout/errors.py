@@ -155,7 +155,8 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     'did you mean nvidia-h100-sxm or nvidia-h100-pcie?'
     """
     names = list(options)
-    near = closest(word, names)
+    # A name that holds the whole word is nearer than one that differs by a letter.
     holding = [name for name in names if len(word) >= SHORTEST_PART and word.lower() in name.lower()]
+    near = None if holding else closest(word, names)
     found = [near] if near else holding[:MOST_PROPOSED]
     return f"did you mean {' or '.join(found)}?" if found else None

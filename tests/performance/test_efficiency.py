@@ -69,6 +69,7 @@ def test_a_generation_of_the_users_own_stands_beside_the_shipped_ones(tmp_path: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", r"mine.toml: the file has no coefficients"),
         ("mine = 3", r"mine.toml: mine: wrong type or value, given 3, allowed: a table"),
         (smallest(kin="hoper"), r"mine.toml: mine.kin: unknown generation, given 'hoper'"),
         (smallest(kin="mine"), r"mine.toml: mine.kin: kin lead back to where they began, given 'mine -> mine'"),

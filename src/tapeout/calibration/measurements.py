@@ -95,10 +95,7 @@ def scored(measurements: Iterable[Measurement]) -> list[Measurement]:
 
 def _check_columns(table: CaseTable) -> None:
     place = table.place_of_header()
-    try:
-        check_header(table.columns)
-    except InputError as error:
-        raise error.at(place) from error
+    check_header(table.columns, place)
     if not set(table.columns) & set(MEASURES):
         hint = did_you_mean("ttft_ms", [name for name in table.columns if name not in COLUMNS])
         raise InputError("no column of measured values", place=place, given=",".join(table.columns), allowed=MEASURES, hint=hint)

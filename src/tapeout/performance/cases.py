@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 
-from tapeout.errors import InputError, UnknownNameError, did_you_mean
+from tapeout.errors import InputError, Place, UnknownNameError, did_you_mean
 from tapeout.hardware.catalog import chip
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment
@@ -40,17 +40,17 @@ class BadRowError(Exception):
         self.status, self.detail, self.column = status, detail, column
 
 
-def check_header(columns: Sequence[str]) -> None:
-    """Raise InputError where a required column is missing or stands twice."""
+def check_header(columns: Sequence[str], place: Place | None = None) -> None:
+    """Raise InputError where a required column is missing or stands twice; `place` is where the names stand."""
     if not columns:
-        raise InputError("the table of cases is empty", allowed=COLUMNS)
+        raise InputError("the table of cases is empty", place=place, allowed=COLUMNS)
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         near = did_you_mean(missing[0], [name for name in columns if name not in COLUMNS])
-        raise InputError(f"missing column {missing[0]}", given=",".join(columns), allowed=COLUMNS, hint=near)
+        raise InputError(f"missing column {missing[0]}", place=place, given=",".join(columns), allowed=COLUMNS, hint=near)
     twice = sorted({name for name in columns if list(columns).count(name) > 1})
     if twice:
-        raise InputError(f"column {twice[0]} stands twice", given=",".join(columns))
+        raise InputError(f"column {twice[0]} stands twice", place=place, given=",".join(columns))
 
 
 def answered(rows: Sequence[Row], efficiencies: Table | None = None) -> list[dict[str, str]]:

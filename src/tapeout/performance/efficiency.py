@@ -215,6 +215,8 @@ def read_efficiencies(path: Path) -> Table:
     Raises FactError, naming file and field, for a file of another form, kin that are not in it or lead back, and impossible numbers.
     """
     entries = load_toml(path)
+    if not entries:
+        raise FactError("the file has no coefficients", place=Place(file=str(path)), allowed="a table for each generation")
     for key, entry in entries.items():
         if not isinstance(entry, dict):
             raise FactError(

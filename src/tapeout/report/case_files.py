@@ -20,7 +20,7 @@ def predict_file(cases: Path, out: Path, efficiencies: Table | None = None) -> t
     Raises InputError where the input cannot be read as a table of cases or the output cannot be written; then nothing is written.
     """
     table = read_case_table(cases)
-    check_header(table.columns)
+    check_header(table.columns, table.place_of_header())
     if out.is_dir() or not out.resolve().parent.is_dir():
         raise InputError("cannot write the output", place=Place(file=str(out)), hint="give a file in an existing folder")
     found = answered(table.rows, efficiencies)

@@ -57,8 +57,10 @@ def engine(
     longest = float(prompt + output)
     room = capacity(case, [numerics(architecture, precision)], np.array([float(prompt)]), np.array([float(output)]))
     if not room.fits[0]:
+        free = room.free[0] / 1e9
         raise InputError(
-            "does not fit: no room for one request of full length", given=f"{room.free[0] / 1e9:.1f} GB left beside the weights",
+            "does not fit: no room for one request of full length",
+            given=f"{free:.1f} GB left beside the weights" if free > 0 else f"weights {-free:.1f} GB above the memory",
             hint=f"{architecture.name} needs more than {deployment.chips} x {chip.id} at {precision}, or shorter requests",
         )  # fmt: skip
     policy = Policy(
