@@ -10,9 +10,10 @@ import numpy as np
 from benchmarks.cores import one_core
 from tapeout.hardware.catalog import chip
 from tapeout.performance.deployment import Deployment
+from tapeout.serving.cluster import Engine
 from tapeout.serving.requests import Names, Requests
 from tapeout.serving.simulator import simulate
-from tapeout.serving.step_table import Engine, engine
+from tapeout.serving.step_table import engine
 from tapeout.workload.catalog import model
 
 REQUESTS, RATE, TURNS = 100_000, 8.0, 4

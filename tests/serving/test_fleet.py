@@ -9,6 +9,7 @@ from tapeout.errors import InputError
 from tapeout.hardware import catalog
 from tapeout.performance.deployment import Deployment
 from tapeout.serving.arrivals import closed_loop, poisson
+from tapeout.serving.cluster import Engine
 from tapeout.serving.engines import Fleet, best_fleet, fleet, fleets, policy_changes
 from tapeout.serving.fleet import dealt, simulate_fleet
 from tapeout.serving.goodput import frontier, goodput, keeps
@@ -19,7 +20,6 @@ from tapeout.serving.saturation import saturation
 from tapeout.serving.service_level import ServiceLevel, service_level
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import StepModel
-from tapeout.serving.step_table import Engine
 from tapeout.serving.traffic import traffic
 from tapeout.workload.catalog import model
 from tapeout.workload.traffic import Lengths

@@ -11,12 +11,13 @@ import numpy as np
 from tapeout.errors import InputError, did_you_mean
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment, deployments
+from tapeout.serving.cluster import Engine
 from tapeout.serving.fleet import dealt, simulate_fleet
 from tapeout.serving.metrics import Slo, attained, tpot
 from tapeout.serving.policy import Order, Policy
 from tapeout.serving.requests import Requests
 from tapeout.serving.saturation import saturation
-from tapeout.serving.step_table import Engine, engine
+from tapeout.serving.step_table import engine
 from tapeout.units import Unit, parse
 from tapeout.workload.architecture import Architecture
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.errors import InputError
+from tapeout.serving.cluster import Engine
 from tapeout.serving.outcome import Outcome, Steps, Totals
 from tapeout.serving.requests import Requests
 from tapeout.serving.simulator import simulate
-from tapeout.serving.step_table import Engine
 
 Floats = NDArray[np.float64]
 

@@ -150,7 +150,8 @@ def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> 
             prefill_tokens += tokens
             prefill_context += held
             pairs += tokens * held + tokens * (tokens + 1) // 2
-    seconds = step_seconds(tables, decodes, context, prefills, prefill_tokens, prefill_context, pairs) + limits.swap * count[at.SWAPPED]
+    seconds = step_seconds(tables, decodes, 0, context, prefills, prefill_tokens, prefill_context, pairs)
+    seconds += limits.swap * count[at.SWAPPED]
     blocks = limits.blocks - count[at.FREE]
     count[at.MOST_BLOCKS] = max(count[at.MOST_BLOCKS], blocks)
     gaps = served

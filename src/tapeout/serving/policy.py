@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tapeout.errors import InputError
+from tapeout.serving.speculation import Speculation
 from tapeout.units import Seconds
 
 
@@ -25,7 +26,7 @@ class Policy:
     with `swap`, its blocks are copied to the host and back instead, at so many seconds a block. With `prefix_caching` blocks of
     prompts stay findable by their names until their room is needed. With `prompts_first`, the order of SGLang without its estimates, a
     step that can take tokens of prompts takes nothing else, and who decodes waits; a request sent away counts as a prompt until it has
-    caught up.
+    caught up. With `speculation` a sequence may get several tokens from a step.
     """
 
     token_budget: int
@@ -37,6 +38,7 @@ class Policy:
     swap: Seconds | None = None
     prefix_caching: bool = False
     prompts_first: bool = False
+    speculation: Speculation | None = None
 
     def __post_init__(self) -> None:
         for name in ("token_budget", "most_sequences", "blocks", "block_size", "chunk"):

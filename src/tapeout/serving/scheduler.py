@@ -185,7 +185,7 @@ class _Engine:
         prefill_tokens = sum(tokens for _, tokens in prefills)
         pairs = sum(tokens * context + tokens * (tokens + 1) // 2 for context, tokens in prefills)
         seconds = step_seconds(
-            self.tables, len(decodes), sum(decodes), len(prefills), prefill_tokens, sum(context for context, _ in prefills), pairs
+            self.tables, len(decodes), 0, sum(decodes), len(prefills), prefill_tokens, sum(context for context, _ in prefills), pairs
         )
         seconds += (self.policy.swap or 0.0) * self.swapped
         blocks = self.policy.blocks - len(self.pool.free)

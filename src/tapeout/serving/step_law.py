@@ -55,23 +55,27 @@ def decode_attention(tables: StepTables, decodes: int, context: int) -> float:
 
 @compiled
 def step_seconds(
-    tables: StepTables, decodes: int, context: int, prefills: int, prefill_tokens: int, prefill_context: int, pairs: int
+    tables: StepTables, decodes: int, drafts: int, context: int, prefills: int, prefill_tokens: int, prefill_context: int, pairs: int
 ) -> float:
-    """Seconds of any step: host step + operators, or what the host does beside them where that takes longer."""
+    """Seconds of any step: host step + operators, or what the host does beside them where that takes longer.
+
+    `drafts` are tokens that decoding sequences check beside their own; they meet the same keys, which are read once.
+    """
     if decodes + prefills == 0:
         return float(tables.host[2])
-    if prefills == 0:
+    if prefills + drafts == 0:
         return decode_seconds(tables, decode_base(tables, decodes), decodes, context)
     host = tables.host
-    work = tables.tokens[decodes + prefill_tokens] + tables.sequences[decodes + prefills]
-    calls = host[4]
+    work = tables.tokens[decodes + drafts + prefill_tokens] + tables.sequences[decodes + prefills]
+    calls = 0.0
     if decodes > 0:
         work += host[0] + host[1] * decodes + decode_attention(tables, decodes, context)
-        calls += host[5]
-    for row in range(tables.prefill.shape[0]):
-        work += _prefill(tables.prefill, row, prefills, prefill_tokens, prefill_context, pairs)
-    for row in range(tables.recurrent.shape[0]):
-        work += _recurrent(tables.recurrent, row, prefills, prefill_tokens)
+    if prefills > 0:
+        calls += host[4] + (host[5] if decodes > 0 else 0.0)
+        for row in range(tables.prefill.shape[0]):
+            work += _prefill(tables.prefill, row, prefills, prefill_tokens, prefill_context, pairs)
+        for row in range(tables.recurrent.shape[0]):
+            work += _recurrent(tables.recurrent, row, prefills, prefill_tokens)
     return float(host[2] + max(work, max(calls, host[3] * (decodes + prefills))))
 
 

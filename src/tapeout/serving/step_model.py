@@ -20,12 +20,13 @@ Times = Annotated[Floats, Unit("s")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one step computes: `decodes` sequences with one new token each on `context` cached tokens in all.
+    """What one step computes: `decodes` sequences with one new token each, and `drafts` to check, on `context` cached tokens in all.
 
     Its `prefills` sequences bring `prefill_tokens` to `prefill_context` cached tokens, which makes `pairs` of query and key.
     """
 
     decodes: int = 0
+    drafts: int = 0
     context: int = 0
     prefills: int = 0
     prefill_tokens: int = 0
@@ -136,7 +137,7 @@ class StepModel:
         >>> model.seconds(Step(decodes=2, context=100))
         3.0
         """
-        tokens, sequences = step.decodes + step.prefill_tokens, step.decodes + step.prefills
+        tokens, sequences = step.decodes + step.drafts + step.prefill_tokens, step.decodes + step.prefills
         if tokens >= len(self.token_seconds) or sequences >= len(self.sequence_seconds):
             raise InputError("the step exceeds the step model", given=f"{tokens} tokens of {sequences} sequences")
         return step_seconds(self.tables(), *dataclasses.astuple(step))

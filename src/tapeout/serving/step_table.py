@@ -6,7 +6,6 @@ are read off the operators and their times once, so the simulator never calls ba
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +17,7 @@ from tapeout.performance.deployment import Deployment, capacity
 from tapeout.performance.rates import rates
 from tapeout.performance.roofline import operator_time
 from tapeout.performance.step import Layout, layout
+from tapeout.serving.cluster import Engine
 from tapeout.serving.policy import Policy
 from tapeout.serving.probes import BATCHED, decode_costs, decode_launches, prefill_costs, recurrence_costs, repeated
 from tapeout.serving.step_model import StepModel
@@ -29,14 +29,6 @@ from tapeout.workload.shapes import shapes
 
 Floats = NDArray[np.float64]
 Times = Annotated[Floats, Unit("s")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """One attention rank of a deployment: how long its steps take and the limits of its scheduler."""
-
-    step_model: StepModel
-    policy: Policy
 
 
 def engine(
