@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import serving
+from benchmarks import goodput, serving
 from benchmarks.cores import one_core
 from tapeout.hardware.catalog import chip
 from tapeout.performance.cases import COLUMNS, answered
@@ -124,6 +124,23 @@ def predictions() -> tuple[float, float, float]:
     return inside, chosen, 100_000 / seconds
 
 
+def serving_results() -> list[Result]:
+    """The serving simulator: requests a second on one core, how the time grows with their number, and memory."""
+    conversations = serving.conversations(serving.REQUESTS, 1)
+    plain = serving.requests_per_second(serving.one_engine(), conversations)
+    cached = serving.requests_per_second(serving.one_engine(prefix_caching=True), serving.turns(serving.REQUESTS, 1))
+    apart = serving.requests_per_second(serving.disaggregated(), conversations)
+    bare, kept = (serving.bytes_per_request(records=records) for records in (False, True))
+    return [
+        Result(what="simulated requests a second, on one core", measured=plain, limit=1e6, unit="/s", larger=True),
+        Result(what="the same with prefix caching", measured=cached, limit=2e5, unit="/s", larger=True),
+        Result(what="the same with prefill and decode apart", measured=apart, limit=2e5, unit="/s", larger=True),
+        Result(what="time of a request, among 1,000,000 over among 10,000", measured=serving.growth(), limit=1.25, unit=""),
+        Result(what="memory of a simulated request", measured=bare, limit=200.0, unit="B"),
+        Result(what="the same with the records of all steps", measured=kept, limit=200.0, unit="B"),
+    ]
+
+
 def results() -> list[Result]:
     """All benchmarks."""
     inside, chosen, through = predictions()
@@ -137,20 +154,14 @@ def results() -> list[Result]:
         Result(what="the same in one process, without files", measured=inside, limit=20_000, unit="/s", larger=True),
         Result(what="the same where the deployment is chosen", measured=chosen, limit=2_000, unit="/s", larger=True),
         Result(what="step evaluations a second, on one core", measured=step_evaluations(), limit=200_000, unit="/s", larger=True),
+        *serving_results(),
         Result(
-            what="simulated requests a second, on one core",
-            measured=serving.requests_per_second(prefix_caching=False),
-            limit=1e6,
-            unit="/s",
-            larger=True,
+            what="goodput of 100 deployments, an hour of traffic, bounds where enough",
+            measured=goodput.search_seconds(every=False),
+            limit=60.0,
+            unit="s",
         ),
-        Result(
-            what="the same with prefix caching",
-            measured=serving.requests_per_second(prefix_caching=True),
-            limit=2e5,
-            unit="/s",
-            larger=True,
-        ),
+        Result(what="the same, each searched to the end", measured=goodput.search_seconds(every=True), limit=60.0, unit="s"),
         Result(what="make demo once set up", measured=plan_time, limit=60.0, unit="s"),
         Result(what="peak memory of price and plan", measured=max(price_peak, plan_peak), limit=1e9, unit="B"),
     ]

@@ -1,27 +1,32 @@
-"""The serving simulator's speed: requests a second on one core, at moderate load, lengths as in conversations."""
+"""The serving simulator's speed and memory: on one core, at moderate load, lengths as in conversations."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+import tracemalloc
 
 import numpy as np
 
 from benchmarks.cores import one_core
 from tapeout.hardware.catalog import chip
 from tapeout.performance.deployment import Deployment
-from tapeout.serving.cluster import Engine
+from tapeout.serving import cluster
+from tapeout.serving.cluster import Cluster, Engine, Phase, Pool
 from tapeout.serving.requests import Names, Requests
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_table import engine
+from tapeout.serving.transfer import link
 from tapeout.workload.catalog import model
 
-REQUESTS, RATE, TURNS = 100_000, 8.0, 4
+CHIP, MODEL = "nvidia-h100-sxm", "meta-llama/Llama-3.1-8B"
+FEW, REQUESTS, MANY, RATE, TURNS = 10_000, 100_000, 1_000_000, 8.0, 4
 PROMPT, OUTPUT = 14_000, 1_900
 
 
-def _engine() -> Engine:
-    return engine(chip("nvidia-h100-sxm"), model("meta-llama/Llama-3.1-8B"), "bf16", Deployment(tensor=1), prompt=PROMPT, output=OUTPUT)
+def conversation_engine() -> Engine:
+    """The engine of all these runs, for requests of up to the longest lengths below."""
+    return engine(chip(CHIP), model(MODEL), "bf16", Deployment(tensor=1), prompt=PROMPT, output=OUTPUT)
 
 
 def _lengths(generator: np.random.Generator, count: int, median: float, spread: float, most: int) -> np.ndarray:
@@ -57,15 +62,45 @@ def turns(count: int, seed: int, block: int = 16) -> Requests:
     )
 
 
-def requests_per_second(*, prefix_caching: bool) -> float:
-    """Requests a second of processor time, without records of steps; the best of three after one to warm up."""
-    found, traffic = _engine(), turns(REQUESTS, 1) if prefix_caching else conversations(REQUESTS, 1)
+def one_engine(*, prefix_caching: bool = False) -> Cluster:
+    """The engine alone."""
+    found = conversation_engine()
     policy = dataclasses.replace(found.policy, prefix_caching=prefix_caching)
-    simulate(found.step_model, traffic, policy, records=False)
+    return cluster.one_engine(found.step_model, policy)
+
+
+def disaggregated() -> Cluster:
+    """Two such engines, one for prompts and one for what follows, and the link of the chips between them."""
+    found, deployment = conversation_engine(), Deployment(tensor=1)
+    between = link(chip(CHIP), model(MODEL), "bf16", deployment, deployment, prompt=PROMPT)
+    return Cluster(pools=tuple(Pool(engine=found, phase=phase) for phase in (Phase.PREFILL, Phase.DECODE)), link=between)
+
+
+def requests_per_second(served_by: Cluster, traffic: Requests) -> float:
+    """Requests a second of processor time, without records of steps; the best of three after one to warm up."""
+    simulate(served_by, traffic, records=False)
     times = []
     with one_core():
         for _ in range(3):
             begin = time.process_time()
-            simulate(found.step_model, traffic, policy, records=False)
+            simulate(served_by, traffic, records=False)
             times.append(time.process_time() - begin)
-    return REQUESTS / min(times)
+    return len(traffic) / min(times)
+
+
+def growth() -> float:
+    """How much longer one request takes among a million than among ten thousand: 1 if the time is linear in the requests."""
+    few, many = (requests_per_second(one_engine(), conversations(count, 1)) for count in (FEW, MANY))
+    return few / many
+
+
+def bytes_per_request(*, records: bool) -> float:
+    """The most memory that the arrays of a run take at once, its outcome included and its requests not, by request."""
+    alone, traffic = one_engine(), conversations(REQUESTS, 1)
+    simulate(alone, traffic, records=records)
+    tracemalloc.start()
+    try:
+        simulate(alone, traffic, records=records)
+        return tracemalloc.get_traced_memory()[1] / REQUESTS
+    finally:
+        tracemalloc.stop()

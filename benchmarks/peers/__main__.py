@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.cores import one_core
-from benchmarks.peers.environments import PEERS, QUIET, ROOT, Peer, SetupError, environment
+from benchmarks.peers.environments import PEERS, ROOT, Peer, SetupError, run_driver
 from benchmarks.peers.facts import facts_of, tried
 from benchmarks.peers.scoring import Row, Run, comparison
 from tapeout.calibration.measurements import Measurement, published, read_measurements, scored
@@ -52,12 +50,8 @@ def tapeout_run(rows: Sequence[Measurement]) -> Run:
 
 def peer_run(peer: Peer, folder: Path) -> Run:
     """The peer's answers to `folder`'s cases; raises SetupError where it cannot be installed or its driver breaks off."""
-    python = environment(peer)
     answers, timing = (folder / f"{peer.name.lower()}.{kind}" for kind in ("csv", "json"))
-    command = [str(python), str(peer.script), str(folder / "cases.csv"), str(folder / "facts.json"), str(answers), str(timing)]
-    done = subprocess.run(command, env=os.environ | QUIET, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SetupError(f"the driver ended with {done.returncode}: {' '.join(done.stderr.split())[-300:]}")
+    run_driver(peer, folder / "cases.csv", folder / "facts.json", answers, timing)
     with answers.open(newline="", encoding="utf-8") as file:
         found = {row["case"]: row for row in csv.DictReader(file)}
     told = json.loads(timing.read_text(encoding="utf-8"))

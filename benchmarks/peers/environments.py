@@ -61,6 +61,14 @@ def environment(peer: Peer) -> Path:
     return python
 
 
+def run_driver(peer: Peer, *arguments: Path) -> None:
+    """Run the peer's driver in its environment; raises SetupError where it cannot be installed or its driver breaks off."""
+    command = [str(environment(peer)), str(peer.script), *(str(argument) for argument in arguments)]
+    done = subprocess.run(command, env=os.environ | QUIET, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SetupError(f"the driver ended with {done.returncode}: {' '.join(done.stderr.split())[-300:]}")
+
+
 def _run(command: list[str]) -> None:
     # uv trusts the certificates of the system, as pip does; the second name is that of older releases.
     variables = os.environ | {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}

@@ -59,6 +59,11 @@ UsdPerWattSecond = Annotated[float, Unit("USD/W/s")]
 UsdPerSquareMetre = Annotated[float, Unit("USD/m2")]
 UsdPerToken = Annotated[float, Unit("USD/token")]
 UsdPerQuery = Annotated[float, Unit("USD/query")]
+Kilograms = Annotated[float, Unit("kg")]
+KilogramsPerJoule = Annotated[float, Unit("kg/J")]
+KilogramsPerByte = Annotated[float, Unit("kg/B")]
+KilogramsPerSquareMetre = Annotated[float, Unit("kg/m2")]
+JoulesPerSquareMetre = Annotated[float, Unit("J/m2")]
 
 _PREFIXES = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _BINARY_PREFIXES = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
@@ -74,6 +79,7 @@ _BASES: dict[str, tuple[float, Dimension]] = {
     "W": (1.0, (("J", 1), ("s", -1))),
     "Wh": (3600.0, (("J", 1),)),
     "m": (1.0, (("m", 1),)),
+    "g": (1e-3, (("kg", 1),)),
     "Hz": (1.0, (("s", -1),)),
 }
 _FIXED: dict[str, tuple[float, Dimension]] = {
@@ -90,7 +96,7 @@ _FIXED: dict[str, tuple[float, Dimension]] = {
     "cm": (0.01, (("m", 1),)),
     "chip": (1.0, ()),
 }
-_PREFIXED = ("B", "bit", "FLOP", "token", "query", "USD", "J", "W", "Wh", "Hz")
+_PREFIXED = ("B", "bit", "FLOP", "token", "query", "USD", "J", "W", "Wh", "Hz", "g")
 _NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from tapeout.errors import InputError
-from tapeout.serving.arrivals import closed_loop, diurnal, faster, gamma, mean_rate, poisson, weibull, weibull_shape
+from tapeout.serving.arrivals import closed_loop, diurnal, diurnal_sharpness, faster, gamma, mean_rate, poisson, weibull, weibull_shape
 from tapeout.serving.requests import Requests
 from tapeout.workload.traffic import Lengths
 
@@ -137,3 +137,9 @@ def test_faster_scales_times_alone() -> None:
 def test_impossible_traffic_is_refused(make: Callable[[], object], what: str) -> None:
     with pytest.raises(InputError, match=what):
         make()
+
+
+@pytest.mark.parametrize("peak", [1.001, 1.5, 3.0, 20.0])
+def test_the_sharpness_of_a_day_is_that_of_a_bessel_function(peak: float) -> None:
+    """exp(k cos) has the mean I0(k), so its peak over its mean is exp(k) / I0(k)."""
+    assert 1 / special.i0e(diurnal_sharpness(peak)) == pytest.approx(peak, rel=1e-9)

@@ -1,6 +1,5 @@
-"""Simulations against queues that have a formula, within five standard errors over independent runs; laws that hold to the bit."""
+"""Simulations against queues that have a formula, within five standard errors over independent runs."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 
@@ -11,8 +10,12 @@ from tapeout.serving.compiled import COMPILES
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.policy import Policy
 from tapeout.serving.requests import Requests
-from tapeout.serving.simulator import simulate
-from tapeout.serving.step_model import AttentionCost, DecodeCost, StepModel
+from tapeout.serving.step_model import AttentionCost, DecodeCost, Step, StepModel
+from tapeout.serving.synthetic import shipped_trace
+from tapeout.serving.traces import read_trace
+
+from .closeness import agrees
+from .simulation import simulated
 
 RUNS, REQUESTS, WARM = 24, 16_000, 2000
 LONGEST = 20_000
@@ -30,14 +33,7 @@ def steady(
     generator = np.random.default_rng(seed)
     prompt, output = lengths(generator)
     requests = Requests(arrival=np.cumsum(generator.exponential(1 / rate, REQUESTS)), prompt=prompt, output=output)
-    return simulate(model, requests, policy, records=False)
-
-
-def agrees(samples: list[float], theory: float, error: float = 0.0) -> bool:
-    """Whether the mean is the theory's within five standard errors and a known `error` of the theory itself."""
-    mean, spread = float(np.mean(samples)), float(np.std(samples, ddof=1)) / math.sqrt(len(samples))
-    assert spread < 0.05 * theory, "too few runs for the test to mean anything"
-    return abs(mean - theory) < 5 * spread + error
+    return simulated(model, requests, policy, records=False)
 
 
 ONE_AT_A_TIME = Policy(token_budget=LONGEST, most_sequences=1, blocks=LONGEST)
@@ -54,6 +50,69 @@ def test_exponential_prompts_one_at_a_time_are_an_m_m_1_queue(load: float) -> No
     stays = [(run.completion - run.arrival)[WARM:] for run in runs]
     assert agrees([float(stay.mean()) for stay in stays], 1 / (1 - load))
     assert agrees([float(np.percentile(stay, 90)) for stay in stays], math.log(10) / (1 - load))
+
+
+@many_requests
+@pytest.mark.parametrize("load", [0.3, 0.5, 0.8])
+def test_equal_prompts_one_at_a_time_are_an_m_d_1_queue(load: float) -> None:
+    def lengths(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(REQUESTS, 1000), np.ones(REQUESTS, dtype=np.int64)
+
+    runs = [steady(load, by_token(1e-3), ONE_AT_A_TIME, lengths, seed) for seed in range(RUNS)]
+    waits = [(run.scheduled - run.arrival)[WARM:] for run in runs]
+    assert agrees([float(wait.mean()) for wait in waits], load / (2 * (1 - load)))
+    # Nobody is there with 1 - load, and at most one with (1 - load) exp(load): then a wait is shorter than a service.
+    assert agrees([float((wait == 0).mean()) for wait in waits], 1 - load)
+    assert agrees([float((wait < 1).mean()) for wait in waits], (1 - load) * math.exp(load))
+
+
+@many_requests
+@pytest.mark.parametrize("load", [0.3, 0.5, 0.8])
+def test_real_lengths_and_steps_one_at_a_time_follow_pollaczek_and_khinchine(load: float) -> None:
+    """Prompts and answers of conversations, on steps with attention; how long each takes alone is added up from its steps."""
+    model = StepModel(
+        token_seconds=5e-3 + 2e-6 * np.arange(LONGEST + 1), sequence_seconds=np.zeros(2), decode=(DecodeCost(key=2e-8),),
+        prefill=(AttentionCost(pair=1e-10),), host_step=1e-4,
+    )  # fmt: skip
+    seen = read_trace(shipped_trace("synthetic-conversations"), most=300).requests
+    needs = np.array([alone(model, prompt, output) for prompt, output in zip(seen.prompt.tolist(), seen.output.tolist(), strict=True)])
+
+    def lengths(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        rows = generator.integers(0, len(needs), REQUESTS)
+        return seen.prompt[rows], seen.output[rows]
+
+    rate = load / needs.mean()
+    runs = [steady(rate, model, ONE_AT_A_TIME, lengths, seed) for seed in range(RUNS)]
+    waits = [float((run.scheduled - run.arrival)[WARM:].mean()) for run in runs]
+    assert agrees(waits, rate * (needs**2).mean() / (2 * (1 - load)))
+
+
+def alone(model: StepModel, prompt: int, output: int) -> float:
+    """Seconds of a request that is alone: its prompt in one step, then a token a step."""
+    first = model.seconds(Step(prefills=1, prefill_tokens=prompt, prefill_context=prompt, pairs=prompt * (prompt + 1) // 2))
+    # All that a step of one more token adds is the same, so a sum of them is that of an arithmetic series.
+    second, last = (model.seconds(Step(decodes=1, context=prompt + place)) for place in (1, output - 1))
+    return first + (output - 1) * (second + last) / 2 if output > 1 else first
+
+
+@many_requests
+@pytest.mark.parametrize("places", [2, 8])
+def test_places_of_an_engine_are_the_servers_of_erlangs_queue(places: int) -> None:
+    """A step takes the same whatever is in it, so each place is a server; who comes waits for the end of a step, half of one more."""
+    step, mean, load = 1e-3, 400, 0.8
+
+    def lengths(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones(REQUESTS, dtype=np.int64), generator.geometric(1 / mean, REQUESTS)
+
+    model = StepModel(token_seconds=np.full(places + 1, step), sequence_seconds=np.zeros(places + 1))
+    policy = Policy(token_budget=places, most_sequences=places, blocks=10**6)
+    offered = load * places
+    terms = [offered**count / math.factorial(count) for count in range(places)]
+    all_busy = offered**places / math.factorial(places) / (1 - load)
+    waiting = all_busy / (sum(terms) + all_busy) * mean * step / (places * (1 - load))
+    runs = [steady(offered / (mean * step), model, policy, lengths, seed) for seed in range(RUNS)]
+    waits = [float((run.scheduled - run.arrival)[WARM:].mean()) for run in runs]
+    assert agrees(waits, waiting, error=2 * step)
 
 
 @many_requests
@@ -116,47 +175,9 @@ def test_a_closed_batch_takes_the_sum_of_its_steps() -> None:
         prefill=(AttentionCost(pair=1e-9),), host_step=1e-4,
     )  # fmt: skip
     requests = Requests(arrival=np.zeros(count), prompt=np.full(count, prompt), output=np.full(count, output))
-    outcome = simulate(model, requests, Policy(token_budget=count * prompt, most_sequences=count, blocks=10**6))
+    outcome = simulated(model, requests, Policy(token_budget=count * prompt, most_sequences=count, blocks=10**6))
     first = 1e-4 + 5e-3 + 1e-6 * count * prompt + 1e-9 * count * prompt * (prompt + 1) / 2
     rest = sum(1e-4 + 5e-3 + 1e-6 * count + 4e-8 * count * (prompt + step) for step in range(1, output))
     assert outcome.first_token == pytest.approx(np.full(count, first), rel=1e-12)
     assert outcome.completion == pytest.approx(np.full(count, first + rest), rel=1e-12)
-    assert len(outcome.steps.count) == 2
-
-
-def scaled(model: StepModel, factor: float) -> StepModel:
-    """All times of a model by `factor`, which none of its counts of tokens follow."""
-    found = {}
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if isinstance(value, tuple):
-            times = [one.name for cost in value[:1] for one in dataclasses.fields(cost) if one.name not in TOKENS]
-            value = tuple(dataclasses.replace(cost, **{name: factor * getattr(cost, name) for name in times}) for cost in value)
-        else:
-            value = factor * value
-        found[field.name] = value
-    return StepModel(**found)
-
-
-TOKENS = ("window", "above", "below", "reach", "chunk", "longest")
-
-
-def test_all_times_by_two_give_results_by_two_to_the_bit() -> None:
-    generator = np.random.default_rng(4)
-    model = StepModel(
-        token_seconds=1e-3 + 1e-5 * generator.random(257), sequence_seconds=1e-5 * generator.random(257),
-        decode=(DecodeCost(key=3e-7, full=2e-5, entry=1e-7, longest=40.0),), prefill=(AttentionCost(pair=1e-7, key=1e-7, window=30.0),),
-        host_step=1e-4, host_sequence=3e-5, dispatch=2e-3, request=0.003,
-    )  # fmt: skip
-    requests = Requests(
-        arrival=np.cumsum(generator.exponential(0.003, 500)), prompt=generator.integers(1, 100, 500), output=generator.integers(1, 80, 500)
-    )
-    policy = Policy(token_budget=256, most_sequences=32, blocks=120, swap=1e-4)
-    once = simulate(model, requests, policy)
-    twice = simulate(
-        scaled(model, 2.0), dataclasses.replace(requests, arrival=2 * requests.arrival), dataclasses.replace(policy, swap=2e-4)
-    )
-    assert once.totals.preemptions > 0
-    for name in ("arrival", "scheduled", "first_token", "completion"):
-        assert (getattr(twice, name) == 2 * getattr(once, name)).all()
-    assert (twice.steps.count == once.steps.count).all()
+    assert len(outcome.steps[0].count) == 2

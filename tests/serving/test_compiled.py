@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from tapeout.serving.compiled import WRITTEN, forget_others
+from tapeout.serving.compiled import WRITTEN, forget_others, sources
 
 
 def test_translations_of_other_sources_go_unless_they_may_still_be_written(tmp_path: Path) -> None:
@@ -22,3 +22,18 @@ def test_translations_of_other_sources_go_unless_they_may_still_be_written(tmp_p
 
 def test_no_folder_is_no_error(tmp_path: Path) -> None:
     forget_others(tmp_path / "absent", "1" * 16)
+
+
+def test_what_is_kept_depends_on_what_compiled_functions_may_use_and_on_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "law.py").write_text("from tapeout.serving.compiled import compiled\n\n\n@compiled\ndef law() -> int:\n    return 1\n")
+    (tmp_path / "loop.py").write_text(
+        "from tapeout.serving import numbers, state as at\nfrom tapeout.serving.law import (\n    law,\n)\n\n\n"
+        "@compiled_apart\ndef loop() -> int:\n    return law()\n"
+    )
+    (tmp_path / "state.py").write_text("from tapeout.serving.deeper import ROWS\n")
+    for name in ("numbers", "deeper", "compiled"):
+        (tmp_path / f"{name}.py").write_text(f"# {name}\n")
+    (tmp_path / "user.py").write_text("from tapeout.serving.loop import loop\n")
+    found = sources(tmp_path)
+    assert len(found) == 6
+    assert not any("serving.loop" in text for text in found)

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from tapeout.errors import InputError
+from tapeout.serving import plain_cluster
 from tapeout.serving.arrivals import poisson
+from tapeout.serving.cluster import Autoscaling, Cluster, Engine, Failure, Pool, one_engine
 from tapeout.serving.metrics import Slo, Summary, attained, end_to_end, inter_token, percentiles, queueing, summary, tpot, ttft
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.policy import Policy
 from tapeout.serving.requests import Requests
-from tapeout.serving.scheduler import simulate as plainly
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import StepModel
 from tapeout.workload.traffic import Lengths
+
+from .simulation import simulated
 
 MODEL = StepModel(token_seconds=np.full(65, 1.0), sequence_seconds=np.zeros(65))
 
@@ -23,7 +26,7 @@ MODEL = StepModel(token_seconds=np.full(65, 1.0), sequence_seconds=np.zeros(65))
 def outcome() -> Outcome:
     """Steps of 1 s from 1 s: A from 1 to 4; B arrives at 1.5, waits for 2, ends at 4; nothing until C at 8, which ends at 9."""
     requests = Requests(arrival=np.array([1.0, 1.5, 8.0]), prompt=np.array([4, 4, 4]), output=np.array([3, 2, 1]))
-    return simulate(MODEL, requests, Policy(token_budget=8, most_sequences=8, blocks=10, block_size=4))
+    return simulated(MODEL, requests, Policy(token_budget=8, most_sequences=8, blocks=10, block_size=4))
 
 
 def test_latencies_by_request(outcome: Outcome) -> None:
@@ -66,15 +69,15 @@ def test_times_between_tokens_are_those_of_the_tokens_one_by_one() -> None:
     requests = Requests(arrival=np.array([0.0, 0.5, 4.0, 4.0]), prompt=np.array([4, 4, 12, 4]), output=np.array([9, 9, 3, 1]))
     policy = Policy(token_budget=8, most_sequences=8, blocks=5, block_size=4)
     model = dataclasses.replace(MODEL, token_seconds=1.0 + 0.1 * np.arange(65))
-    plain, fast = plainly(model, requests, policy), simulate(model, requests, policy)
-    assert plain.totals.preemptions > 0
-    assert len(plain.late_gaps) == int((requests.output - 1).sum()) > len(fast.late_gaps) > 0
-    found = inter_token(fast, model)
+    plain, fast = plain_cluster.simulate(one_engine(model, policy), requests), simulated(model, requests, policy)
+    assert plain.preemptions.any()
+    assert len(plain.gaps) == int((requests.output - 1).sum()) > len(fast.late_gaps) > 0
+    found = inter_token(fast)
     assert found is not None
-    assert (found.p50, found.p90, found.p99) == pytest.approx(tuple(np.percentile(plain.late_gaps, [50, 90, 99])))
-    assert found.mean == pytest.approx(float(plain.late_gaps.mean()))
+    assert (found.p50, found.p90, found.p99) == pytest.approx(tuple(np.percentile(plain.gaps, [50, 90, 99])))
+    assert found.mean == pytest.approx(float(plain.gaps.mean()))
     one = Requests(arrival=np.array([0.0]), prompt=np.array([4]), output=np.array([1]))
-    assert inter_token(simulate(MODEL, one, policy), MODEL) is None
+    assert inter_token(simulated(MODEL, one, policy)) is None
 
 
 def test_percentiles_interpolate_and_refuse_nothing() -> None:
@@ -88,7 +91,7 @@ def test_a_higher_rate_is_slower_on_the_mean_and_a_stricter_slo_has_less_goodput
     def run(rate: float) -> Summary:
         policy = Policy(token_budget=64, most_sequences=16, blocks=200)
         requests = poisson(400, rate, Lengths(prompt=40, output=20, shortest=0.5), seed=2)
-        return summary(simulate(MODEL, requests, policy), Slo(ttft=3.0))
+        return summary(simulated(MODEL, requests, policy), Slo(ttft=3.0))
 
     calm, busy = run(0.2), run(0.9)
     assert busy.ttft.mean > calm.ttft.mean
@@ -100,3 +103,33 @@ def test_a_higher_rate_is_slower_on_the_mean_and_a_stricter_slo_has_less_goodput
         assert found.queueing.mean < found.ttft.mean < found.end_to_end.mean
         assert 0 < found.utilisation <= 1
         assert found.goodput <= found.request_rate
+
+
+def test_several_engines_are_one_by_their_means_and_sums() -> None:
+    engine = Engine(step_model=MODEL, policy=Policy(token_budget=8, most_sequences=8, blocks=10, block_size=4))
+    requests = Requests(arrival=np.array([1.0, 1.5, 8.0]), prompt=np.array([4, 4, 4]), output=np.array([3, 2, 1]))
+    found = summary(simulate(Cluster(pools=(Pool(engine=engine, replicas=2),)), requests))
+    # A on the first from 1 to 4, B on the second from 1.5 to 3.5, C on the first from 8 to 9.
+    assert (found.steps, found.duration, found.powered) == (6, 8.0, 1.0)
+    assert found.utilisation == (3 + 2 + 1) / 16
+    assert found.kv_occupancy == pytest.approx((1 + 2 + 2 + 1 + 2 + 1) / 10 / 16)
+    assert found.kv_occupancy_peak == 0.2
+
+
+def test_what_is_off_is_not_powered() -> None:
+    engine = Engine(step_model=MODEL, policy=Policy(token_budget=8, most_sequences=8, blocks=10, block_size=4))
+    scaling = Autoscaling(least=1, most=2, target=1.0, interval=10.0, start_up=1.0, patience=20.0)
+    requests = Requests(arrival=np.array([0.0, 99.0]), prompt=np.array([4, 4]), output=np.array([1, 1]))
+    found = summary(simulate(Cluster(pools=(Pool(engine=engine, replicas=2, autoscaling=scaling),)), requests))
+    # The second is let go at 20 s; the first serves from 0 to 100 s, two of them.
+    assert found.duration == 100.0
+    assert found.powered == (100 + 20) / 200
+    assert found.utilisation == 2 / 120
+
+
+def test_requests_sent_again_are_counted() -> None:
+    engine = Engine(step_model=MODEL, policy=Policy(token_budget=8, most_sequences=8, blocks=10, block_size=4))
+    requests = Requests(arrival=np.array([0.0]), prompt=np.array([4]), output=np.array([3]))
+    failed = Failure(pool=0, replica=0, at=1.5, restart=10.0)
+    found = summary(simulate(Cluster(pools=(Pool(engine=engine),), failures=(failed,)), requests))
+    assert (found.retries, found.ttft.mean, found.end_to_end.mean) == (1, 12.5, 14.5)

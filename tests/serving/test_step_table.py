@@ -12,7 +12,6 @@ from tapeout.performance.rates import rates
 from tapeout.performance.step import Layout, layout, step_time
 from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.metrics import Summary, summary
-from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import Step
 from tapeout.serving.step_table import engine, step_model
 from tapeout.workload.architecture import Architecture, Attention, FeedForward, Latent, LayerGroup
@@ -21,6 +20,8 @@ from tapeout.workload.numerics import numerics
 from tapeout.workload.operators import Batch, Sharding
 from tapeout.workload.shapes import shapes
 from tapeout.workload.traffic import Lengths
+
+from .simulation import simulated
 
 BUDGET, SEQUENCES = 512, 64
 GROUPED = Attention(heads=32, kv_heads=8, head_size=128, value_size=128)
@@ -123,8 +124,8 @@ def test_blocks_fill_the_memory_beside_the_weights(h100: Chip) -> None:
 
 
 def test_what_cannot_be_simulated_is_refused(h100: Chip) -> None:
-    with pytest.raises(InputError, match="micro-batches of a pipeline"):
-        engine(h100, LLAMA_8B, "bf16", Deployment(tensor=1, pipeline=2), prompt=100, output=100)
+    with pytest.raises(InputError, match="no room for one request of full length in each micro-batch"):
+        engine(h100, LLAMA_8B, "bf16", Deployment(tensor=1, pipeline=2), prompt=900_000, output=100)
     with pytest.raises(InputError, match="tp 3 does not divide 32 heads"):
         engine(h100, LLAMA_8B, "bf16", Deployment(tensor=3), prompt=100, output=100)
     with pytest.raises(InputError, match="does not fit"):
@@ -135,7 +136,7 @@ def in_closed_loop(hardware: Chip, prompt: int, output: int, users: int) -> tupl
     """The same closed loop simulated and by the closed form; lengths uniform from 0.8 to 1 of the given, warm-up and end left out."""
     found = engine(hardware, LLAMA_8B, "bf16", Deployment(tensor=1), prompt=prompt, output=output)
     count = 6 * users
-    outcome = simulate(
+    outcome = simulated(
         found.step_model, closed_loop(count, users, Lengths(prompt=prompt, output=output, shortest=0.8), seed=1), found.policy
     )
     case = Case(
@@ -150,8 +151,8 @@ def in_closed_loop(hardware: Chip, prompt: int, output: int, users: int) -> tupl
 # Measured when written: TPOT +0.6 %, +3.2 %, -0.1 %, +1.1 %; tokens/s -4.1 %, -4.7 %, -5.0 %, +0.2 %.
 @pytest.mark.parametrize(("prompt", "output", "users"), [(1024, 128, 32), (1024, 128, 64), (128, 1024, 32), (8192, 256, 32)])
 def test_a_simulated_closed_loop_agrees_with_the_steady_state(h100: Chip, prompt: int, output: int, users: int) -> None:
-    simulated, predicted = in_closed_loop(h100, prompt, output, users)
-    assert simulated.tpot is not None
-    assert simulated.preemptions == 0
-    assert simulated.tpot.mean == pytest.approx(predicted.tpot.value, rel=0.10)
-    assert simulated.output_rate == pytest.approx(predicted.output_rate_per_chip.value, rel=0.10)
+    found, predicted = in_closed_loop(h100, prompt, output, users)
+    assert found.tpot is not None
+    assert found.preemptions == 0
+    assert found.tpot.mean == pytest.approx(predicted.tpot.value, rel=0.10)
+    assert found.output_rate == pytest.approx(predicted.output_rate_per_chip.value, rel=0.10)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from scipy import optimize, special
 
 from tapeout.errors import InputError
 from tapeout.serving.requests import Requests, Times
@@ -89,9 +89,9 @@ def weibull_shape(variation: Dimensionless) -> Dimensionless:
 
     def excess(log_shape: float) -> float:
         inverse = math.exp(-log_shape)
-        return float(special.gammaln(1 + 2 * inverse) - 2 * special.gammaln(1 + inverse) - math.log1p(variation**2))
+        return math.lgamma(1 + 2 * inverse) - 2 * math.lgamma(1 + inverse) - math.log1p(variation**2)
 
-    return math.exp(optimize.brentq(excess, math.log(0.1), math.log(100.0), xtol=1e-14))
+    return math.exp(_root(excess, math.log(0.1), math.log(100.0)))
 
 
 def weibull(count: int, rate: QueriesPerSecond, variation: Dimensionless, lengths: Sampler, *, seed: int) -> Requests:
@@ -107,7 +107,7 @@ def weibull(count: int, rate: QueriesPerSecond, variation: Dimensionless, length
 
 
 def diurnal_sharpness(peak_to_mean: Dimensionless) -> Dimensionless:
-    """The k of a daily curve exp(k cos) whose peak is this multiple of its mean: exp(k) / I0(k), which is 1 for a flat day.
+    """The k of a daily curve exp(k cos) whose peak is this multiple of its mean, which is 1 for a flat day.
 
     >>> diurnal_sharpness(1.0)
     0.0
@@ -116,7 +116,20 @@ def diurnal_sharpness(peak_to_mean: Dimensionless) -> Dimensionless:
         raise InputError("the peak over the mean of a daily curve is out of range", given=peak_to_mean, allowed=f"1 to {STEEPEST:g}")
     if peak_to_mean == 1:
         return 0.0
-    return float(optimize.brentq(lambda sharpness: 1 / special.i0e(sharpness) - peak_to_mean, 0.0, 10 * STEEPEST**2))
+    # Equal steps over a period take the mean of a smooth curve exactly, if they are narrower than its peak.
+    fall = np.cos(np.linspace(0, 2 * np.pi, 4096, endpoint=False)) - 1
+
+    def excess(sharpness: float) -> float:
+        return peak_to_mean - 1 / float(np.exp(sharpness * fall).mean())
+
+    return _root(excess, 0.0, 10 * STEEPEST**2)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where `function`, which falls from `low` to `high`, is zero, by halves."""
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if function(middle) > 0 else (low, middle)
+    return middle
 
 
 def diurnal(count: int, rate: QueriesPerSecond, period: Seconds, peak_to_mean: Dimensionless, lengths: Sampler, *, seed: int) -> Requests:

@@ -167,6 +167,11 @@ class Cluster:
         """Engines in all, with those that are not always on."""
         return sum(pool.slots * pool.ranks for pool in self.pools)
 
+    @property
+    def pool_of_engine(self) -> NDArray[np.int64]:
+        """The place of its pool, by engine."""
+        return np.repeat(np.arange(len(self.pools)), [pool.slots * pool.ranks for pool in self.pools])
+
 
 def one_engine(step_model: StepModel, policy: Policy) -> Cluster:
     """A cluster of a single engine."""

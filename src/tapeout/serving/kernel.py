@@ -1,4 +1,4 @@
-"""The fast loop: the same steps as `scheduler`, taken together.
+"""The fast loop of one engine: the same steps as `plain_engine`, taken together.
 
 A step costs as much as what changes in it. Between two events (an arrival, an end, a block that is missing) steps are alike but for
 their context, and each is one turn of a loop over two numbers; so times are those of the plain loop to the bit.
@@ -10,98 +10,101 @@ import math
 
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart
-from tapeout.serving.kernel_blocks import take
+from tapeout.serving.kernel_blocks import give, take
 from tapeout.serving.kernel_heap import pop
-from tapeout.serving.kernel_lists import complete, join_decodes, leave_decodes, next_end, note_gap, note_wait, queue_urgent, wait_a_step
-from tapeout.serving.kernel_schedule import schedule, waiting
-from tapeout.serving.kernel_state import Limits, State, Trace
-from tapeout.serving.step_law import StepTables, decode_base, decode_seconds, step_seconds
+from tapeout.serving.kernel_lists import (
+    complete,
+    enqueue,
+    join_decodes,
+    leave_decodes,
+    next_end,
+    note_gap,
+    note_wait,
+    wait_a_step,
+    wanted,
+)  # fmt: skip
+from tapeout.serving.kernel_schedule import schedule
+from tapeout.serving.kernel_state import Floats, Limits, State, Tables, Trace, Whole, must_pause
+from tapeout.serving.speculation import draw_at
+from tapeout.serving.step_law import decode_base, decode_seconds, step_seconds
 
 
-@compiled
-def advance(tables: StepTables, limits: Limits, trace: Trace, state: State, until: float) -> None:
-    """Go on to the end of the step that runs at `until`, or until all requests are complete, or until there is no room for records."""
+@compiled_apart
+def advance(tables: Tables, limits: Limits, trace: Trace, state: State, until: float) -> None:
+    """Go on to the end of the step that runs at `until`, or until there is nothing to do, something to report, or a pause is due."""
     count, clock = state.tally, state.clock
-    while count[at.COMPLETED] < len(trace.prompt):
-        if clock[at.NOW] >= until or (limits.keeps and _full(limits, state)):
-            return
-        _receive(limits, trace, state)
-        if count[at.RUNNING] == 0 and waiting(state) == 0:
-            ready = _next_ready(limits, state)
+    while clock[at.NOW] < until and count[at.OUTBOX] < 0 and not must_pause(limits, state):
+        state.shared[at.WORK] -= 1
+        receive(limits, trace, state)
+        if not has_work(count):
+            ready = next_ready(count, state.ready)
             if ready >= until:
                 return
             clock[at.NOW] = ready
             continue
-        _step(tables, limits, trace, state, until)
+        schedule(limits, trace, state)
+        if is_stalled(limits, state):
+            continue
+        alike = count[at.PARTIALS] == 0 and count[at.LOST] + count[at.SKIPPED] + count[at.LATE] + count[at.APART] == 0
+        if limits.jumps and alike:
+            _run_alike(tables, limits, trace, state, until)
+        else:
+            seconds = planned(tables, limits, trace, state)
+            seconds *= tables.noise[(tables.offset + count[at.STEPS]) & (len(tables.noise) - 1)]
+            carry_out(tables, limits, trace, state, seconds)
 
 
 @compiled
-def _full(limits: Limits, state: State) -> bool:
-    """Whether a step may have more to note than there is room for."""
+def has_work(count: Whole) -> bool:
+    """Whether an engine runs something, or has something waiting that may start."""
+    return bool(count[at.RUNNING] > 0 or (count[at.WAITING] > 0 and count[at.STALLED] == 0))
+
+
+@compiled
+def is_stalled(limits: Limits, state: State) -> bool:
+    """Whether nothing could be scheduled since blocks are on their way to another engine; it then has to wait for them."""
     count = state.tally
-    return bool(count[at.RECORDS] == len(state.times) or count[at.GAPS] + limits.sequences > len(state.gaps))
+    if limits.first_only and count[at.RUNNING] == 0 and count[at.LOST] == 0:
+        count[at.STALLED] = 1
+        return True
+    return False
 
 
 @compiled
-def _next_ready(limits: Limits, state: State) -> float:
+def next_ready(count: Whole, ready: Floats) -> float:
     """When the next request is there; infinite where none is on its way."""
-    count, found = state.tally, math.inf
-    if count[at.INITIAL] < limits.users:
-        found = state.arrival[count[at.INITIAL]]
-    if count[at.SENT] < count[at.UNSENT]:
-        found = min(found, state.arrival[count[at.SENT]])
-    return float(found + limits.request)
+    request = count[at.INBOX]
+    return float(ready[request]) if request >= 0 else math.inf
 
 
 @compiled
-def _receive(limits: Limits, trace: Trace, state: State) -> None:
+def receive(limits: Limits, trace: Trace, state: State) -> None:
     """Queue the requests that are there by now."""
     count, now = state.tally, state.clock[at.NOW]
-    while _next_ready(limits, state) <= now:
-        later = count[at.INITIAL] >= limits.users or (
-            count[at.SENT] < count[at.UNSENT] and state.arrival[count[at.SENT]] < state.arrival[count[at.INITIAL]]
-        )
-        if later:
-            request = count[at.SENT]
-            count[at.SENT] += 1
-        else:
-            request = count[at.INITIAL]
-            count[at.INITIAL] += 1
-        state.queue[count[at.QUEUE_END]] = request
-        count[at.QUEUE_END] += 1
-        if limits.by_priority:
-            # The queue is then the order of arrival alone.
-            count[at.QUEUE_START] = count[at.QUEUE_END]
-            state.rank[request] = count[at.QUEUE_END] - 1
-            queue_urgent(trace, state, request)
+    while count[at.INBOX] >= 0 and state.ready[count[at.INBOX]] <= now:
+        request = int(count[at.INBOX])
+        count[at.INBOX] = state.following[request]
+        count[at.STALLED] = 0
+        enqueue(limits, trace, state, request)
 
 
 @compiled
-def _step(tables: StepTables, limits: Limits, trace: Trace, state: State, until: float) -> None:
-    count = state.tally
-    schedule(limits, trace, state)
-    if limits.jumps and count[at.PARTIALS] == 0 and count[at.LOST] + count[at.SKIPPED] + count[at.LATE] == 0:
-        _run_alike(tables, limits, trace, state, until)
-    else:
-        _run_one(tables, limits, trace, state)
-
-
-@compiled
-def _run_alike(tables: StepTables, limits: Limits, trace: Trace, state: State, until: float) -> None:
+def _run_alike(tables: Tables, limits: Limits, trace: Trace, state: State, until: float) -> None:
     """Steps of the decode set alone, until one of them ends, a request arrives that could start, or blocks run out."""
     count, clock = state.tally, state.clock
     decodes, context, free = count[at.DECODES], count[at.CONTEXT], count[at.FREE]
     start = now = clock[at.NOW]
     busy, block_seconds = clock[at.BUSY], clock[at.BLOCK_SECONDS]
-    most = next_end(trace, state) - count[at.STEP]
+    most = 1 if limits.singly else next_end(trace, state) - count[at.STEP]
     stop = until
-    if limits.by_priority or waiting(state) == 0:
-        stop = min(until, _next_ready(limits, state))
-    base = decode_base(tables, decodes)
+    if limits.by_priority or count[at.WAITING] == 0:
+        stop = min(until, next_ready(count, state.ready))
+    base = decode_base(tables.steps, decodes)
     place = 0 if count[at.PLACE] == 0 else limits.block - count[at.PLACE]
+    turn, last = tables.offset + count[at.STEPS], len(tables.noise) - 1
     first, steps = 0.0, 0
     while True:
-        seconds = decode_seconds(tables, base, decodes, context)
+        seconds = decode_seconds(tables.steps, base, decodes, context) * tables.noise[(turn + steps) & last]
         if steps == 0:
             first = seconds
         now += seconds
@@ -117,22 +120,24 @@ def _run_alike(tables: StepTables, limits: Limits, trace: Trace, state: State, u
         free -= state.phases[place]
     count[at.MOST_BLOCKS] = max(count[at.MOST_BLOCKS], limits.blocks - free)
     clock[at.NOW], clock[at.BUSY], clock[at.BLOCK_SECONDS] = now, busy, block_seconds
-    _record(limits, state, start, first, steps, decodes, decodes, count[at.CONTEXT], decodes)
+    count[at.TOKENS] = count[at.SERVED] = count[at.GAPS] = decodes
+    count[at.KEYS] = count[at.CONTEXT]
+    _record(limits, state, start, first, steps)
     take(limits, state, count[at.FREE] - free)
     count[at.CONTEXT] = context
     _count_steps(limits, state, steps)
-    _end(limits, trace, state)
+    _end(tables, limits, trace, state)
 
 
 @compiled
-def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> None:
-    """One step of whatever is scheduled."""
-    count, clock = state.tally, state.clock
+def planned(tables: Tables, limits: Limits, trace: Trace, state: State) -> float:
+    """Seconds of one step of whatever is scheduled; what its record holds is noted."""
+    count = state.tally
     served, context = count[at.DECODES] - count[at.SKIPPED], count[at.CONTEXT]
     if count[at.APART] > 0:
         served = context = 0
     decodes = served
-    prefills = prefill_tokens = prefill_context = pairs = 0
+    drafts = given = prefills = prefill_tokens = prefill_context = pairs = 0
     if count[at.SKIPPED] > 0:
         node = int(count[at.FIRST])
         while node >= 0:
@@ -142,23 +147,38 @@ def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> 
     for place in range(count[at.PARTIALS]):
         request = state.partials[place]
         tokens, held = int(state.chunk[request]), int(state.computed[request])
-        if tokens == 1:
+        if tokens == 0:
+            continue
+        checking = state.status[request] == at.CHECKING
+        if checking or held + tokens == trace.prompt[request] + state.generated[request]:
+            given += 1
+        if tokens == 1 or checking:
             decodes += 1
+            drafts += tokens - 1
             context += held
-        elif tokens > 1:
+        else:
             prefills += 1
             prefill_tokens += tokens
             prefill_context += held
             pairs += tokens * held + tokens * (tokens + 1) // 2
-    seconds = step_seconds(tables, decodes, 0, context, prefills, prefill_tokens, prefill_context, pairs)
+    seconds = step_seconds(tables.steps, decodes, drafts, context, prefills, prefill_tokens, prefill_context, pairs)
     seconds += limits.swap * count[at.SWAPPED]
+    if limits.drafts > 0:
+        seconds += tables.drafts[given]
+    count[at.TOKENS], count[at.SERVED], count[at.KEYS], count[at.GAPS] = decodes + drafts + prefill_tokens, decodes, context, served
+    return float(seconds)
+
+
+@compiled
+def carry_out(tables: Tables, limits: Limits, trace: Trace, state: State, seconds: float) -> None:
+    """One step of what is scheduled, which takes `seconds`."""
+    count, clock = state.tally, state.clock
     blocks = limits.blocks - count[at.FREE]
     count[at.MOST_BLOCKS] = max(count[at.MOST_BLOCKS], blocks)
-    gaps = served
-    if limits.keeps and count[at.APART] == 0:
-        gaps -= _late_no_more(limits, state, seconds)
-    _record(limits, state, clock[at.NOW], seconds, 1, decodes + prefill_tokens, decodes, context, gaps)
     start = clock[at.NOW]
+    if limits.keeps and count[at.APART] == 0:
+        count[at.GAPS] -= _late_no_more(limits, state, seconds)
+    _record(limits, state, start, seconds, 1)
     clock[at.NOW] += seconds
     clock[at.BUSY] += seconds
     clock[at.BLOCK_SECONDS] += blocks * seconds
@@ -174,7 +194,7 @@ def _run_one(tables: StepTables, limits: Limits, trace: Trace, state: State) -> 
     else:
         count[at.CONTEXT] += count[at.DECODES]
         _count_steps(limits, state, 1)
-    _end(limits, trace, state)
+    _end(tables, limits, trace, state)
 
 
 @compiled_apart
@@ -198,9 +218,9 @@ def _late_no_more(limits: Limits, state: State, seconds: float) -> int:
     while node >= 0:
         served = count[at.SKIPPED] == 0 or state.chunk[node] > 0
         if state.status[node] == at.DECODING and state.since[node] >= 0 and served:
-            state.gaps[count[at.GAPS]] = state.clock[at.NOW] + seconds - state.since[node]
+            state.gaps[state.shared[at.NOTED]] = state.clock[at.NOW] + seconds - state.since[node]
             state.since[node] = -1.0
-            count[at.GAPS] += 1
+            state.shared[at.NOTED] += 1
             found += 1
         node = int(state.following[node])
     count[at.LATE] -= found
@@ -216,9 +236,10 @@ def _count_steps(limits: Limits, state: State, steps: int) -> None:
 
 
 @compiled
-def _end(limits: Limits, trace: Trace, state: State) -> None:
+def _end(tables: Tables, limits: Limits, trace: Trace, state: State) -> None:
     """Give the tokens of the step to those who are up to date; whoever has all is complete, in order of admission."""
     count, ended = state.tally, 0
+    count[at.ANSWERED_BEFORE] = count[at.ANSWERED]
     while count[at.ENDS] > 0 and state.ends[0] >> 32 <= count[at.STEP]:
         request = int(state.ends[0] & 0xFFFFFFFF)
         pop(state.ends, count[at.ENDS])
@@ -234,27 +255,55 @@ def _end(limits: Limits, trace: Trace, state: State) -> None:
     left = 0
     for place in range(count[at.PARTIALS]):
         request = int(state.partials[place])
-        state.computed[request] += state.chunk[request]
+        tokens = int(state.chunk[request])
         state.chunk[request] = 0
-        if state.computed[request] < trace.prompt[request] + state.generated[request]:
+        if not _gets_tokens(tables, limits, trace, state, request, tokens):
             state.partials[left] = request
             left += 1
-            continue
-        state.generated[request] += 1
-        if state.generated[request] == 1:
-            state.first[request] = state.clock[at.NOW]
+        elif state.generated[request] < wanted(limits, trace, request):
+            if limits.drafts > 0:
+                state.status[request] = at.CHECKING
+                state.partials[left] = request
+                left += 1
+            else:
+                join_decodes(limits, trace, state, request)
+        elif limits.drafts > 0:
+            complete(limits, trace, state, request)
         else:
-            note_gap(limits, state, request)
-        if state.generated[request] == trace.output[request]:
             state.ended[ended] = request
             ended += 1
-        else:
-            join_decodes(limits, trace, state, request)
     count[at.PARTIALS] = left
     if limits.caching:
         _sort_by_stamp(state, ended)
     for place in range(ended):
         complete(limits, trace, state, int(state.ended[place]))
+
+
+@compiled
+def _gets_tokens(tables: Tables, limits: Limits, trace: Trace, state: State, request: int, tokens: int) -> bool:
+    """Whether a step in which `tokens` of a request were computed gives it one or more, which it then has."""
+    if state.status[request] == at.CHECKING:
+        if tokens == 0:
+            return False
+        draw = tables.accepted[draw_at(request, int(state.generated[request]), len(tables.accepted))]
+        right, held = 1 + min(int(draw), tokens - 1), int(state.computed[request])
+        more = (held + tokens + limits.block - 1) // limits.block - (held + right + limits.block - 1) // limits.block
+        give(state, more)
+        state.computed[request] += right
+        state.generated[request] += right
+        note_gap(limits, state, request)
+        return True
+    state.computed[request] += tokens
+    if state.computed[request] < trace.prompt[request] + state.generated[request]:
+        return False
+    state.generated[request] += 1
+    if state.generated[request] > 1:
+        note_gap(limits, state, request)
+        return True
+    state.first[request] = state.clock[at.NOW]
+    if limits.drafts > 0 and limits.keeps:
+        state.since[request] = state.clock[at.NOW]
+    return True
 
 
 @compiled
@@ -269,16 +318,16 @@ def _sort_by_stamp(state: State, size: int) -> None:
 
 
 @compiled
-def _record(
-    limits: Limits, state: State, start: float, seconds: float, steps: int, tokens: int, decodes: int, context: int, gaps: int
-) -> None:
+def _record(limits: Limits, state: State, start: float, seconds: float, steps: int) -> None:
     if not limits.keeps:
         return
     count = state.tally
-    row = count[at.RECORDS]
+    row = state.shared[at.RECORDS]
     state.times[row, 0], state.times[row, 1] = start, seconds
-    counts, blocks = state.counts, limits.blocks - count[at.FREE]
-    counts[row, 0], counts[row, 1], counts[row, 2], counts[row, 3] = steps, tokens, decodes, context
-    counts[row, 4], counts[row, 5], counts[row, 6], counts[row, 7] = count[at.RUNNING], waiting(state), blocks, count[at.LOST]
-    counts[row, 8] = gaps
-    count[at.RECORDS] += 1
+    counts = state.counts[row]
+    counts[0], counts[1], counts[2], counts[3] = steps, count[at.TOKENS], count[at.SERVED], count[at.KEYS]
+    counts[4], counts[5], counts[6] = count[at.RUNNING], count[at.WAITING], limits.blocks - count[at.FREE]
+    counts[7], counts[8] = count[at.LOST], count[at.GAPS]
+    if len(counts) > at.COLUMNS:
+        counts[at.COLUMNS] = limits.number
+    state.shared[at.RECORDS] += 1

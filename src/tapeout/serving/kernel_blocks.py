@@ -1,6 +1,6 @@
-"""Blocks of the fast loop. Without names free blocks are a number; with them, those that are free stand in a list by age.
+"""Blocks of the fast loop. Without names free blocks are a number; with them, those free that have one stand in a list by age.
 
-A block with a name is its name. Free blocks without one are alike, so only how many stand before each named one is kept.
+A block with a name is its name. Free blocks without one are alike, only counted, and used first.
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ from tapeout.serving.kernel_state import Limits, State, Trace
 
 @compiled
 def take(limits: Limits, state: State, blocks: int) -> None:
-    """Use `blocks` free blocks, those free for longest; named ones among them are found no more."""
+    """Use `blocks` free blocks, first those without a name, then those free for longest, which are found no more."""
     count = state.tally
     count[at.FREE] -= blocks
     if not limits.caching:
         return
-    left = blocks
-    while left > 0:
+    nameless = min(blocks, count[at.NAMELESS])
+    count[at.NAMELESS] -= nameless
+    for _ in range(blocks - nameless):
         oldest = count[at.OLDEST]
-        if oldest < 0:
-            count[at.NAMELESS] -= left
-            return
-        here = state.before[oldest]
-        if here >= left:
-            state.before[oldest] = here - left
-            return
-        left -= here + 1
         state.holders[oldest] = at.ABSENT
-        count[at.OLDEST] = state.younger[oldest]
-        if count[at.OLDEST] < 0:
-            count[at.YOUNGEST] = -1
-        else:
-            state.older[count[at.OLDEST]] = -1
+        _unlist(state, oldest)
+
+
+@compiled
+def _unlist(state: State, name: int) -> None:
+    """Take a free block out of the list of those with names."""
+    count, older, younger = state.tally, state.older[name], state.younger[name]
+    if older >= 0:
+        state.younger[older] = younger
+    else:
+        count[at.OLDEST] = younger
+    if younger >= 0:
+        state.older[younger] = older
+    else:
+        count[at.YOUNGEST] = older
 
 
 @compiled
@@ -46,20 +49,9 @@ def give(state: State, blocks: int) -> None:
 @compiled
 def hold(state: State, name: int) -> None:
     """One more holder of a block that is in the cache."""
-    count = state.tally
     if state.holders[name] == 0:
-        older, younger, here = state.older[name], state.younger[name], state.before[name]
-        if older >= 0:
-            state.younger[older] = younger
-        else:
-            count[at.OLDEST] = younger
-        if younger >= 0:
-            state.older[younger] = older
-            state.before[younger] += here
-        else:
-            count[at.YOUNGEST] = older
-            count[at.NAMELESS] += here
-        count[at.FREE] -= 1
+        _unlist(state, name)
+        state.tally[at.FREE] -= 1
     state.holders[name] += 1
 
 
@@ -70,8 +62,6 @@ def release(state: State, name: int) -> None:
     state.holders[name] -= 1
     if state.holders[name] == 0:
         youngest = count[at.YOUNGEST]
-        state.before[name] = count[at.NAMELESS]
-        count[at.NAMELESS] = 0
         state.older[name], state.younger[name] = youngest, -1
         if youngest >= 0:
             state.younger[youngest] = name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart
 from tapeout.serving.kernel_blocks import give_back, name_blocks
-from tapeout.serving.kernel_heap import pop, push
+from tapeout.serving.kernel_heap import pop, pop_beside, push, push_beside
 from tapeout.serving.kernel_state import Limits, State, Trace
 
 
@@ -139,18 +139,35 @@ def next_end(trace: Trace, state: State) -> int:
 
 @compiled
 def complete(limits: Limits, trace: Trace, state: State, request: int) -> None:
-    """A request has its last token: its blocks come free, and in a closed loop its user sends the next."""
+    """A request has its last token, or the last of this engine, which then keeps its blocks until they are fetched."""
     count = state.tally
     held = state.computed[request]
     if limits.caching:
         name_blocks(limits, trace, state, request, held)
-    give_back(limits, trace, state, request, held)
+    handed = limits.first_only > 0 and trace.output[request] > 1
     unlink(state, request)
-    state.completion[request] = state.clock[at.NOW]
-    count[at.COMPLETED] += 1
-    if count[at.UNSENT] < len(trace.prompt):
-        state.arrival[count[at.UNSENT]] = state.clock[at.NOW]
-        count[at.UNSENT] += 1
+    count[at.ANSWERED] += 1
+    state.clock[at.ANSWERED_AT] = state.clock[at.NOW]
+    if not handed:
+        give_back(limits, trace, state, request, held)
+        state.status[request] = at.COMPLETE
+        state.completion[request] = state.clock[at.NOW]
+        if len(state.engine) > 0:
+            state.engine[request] = limits.number
+        state.shared[at.COMPLETED] += 1
+    if handed or limits.reports > 0:
+        state.following[request] = -1
+        if count[at.OUTBOX] < 0:
+            count[at.OUTBOX] = request
+        else:
+            state.following[count[at.OUTBOX_TAIL]] = request
+        count[at.OUTBOX_TAIL] = request
+
+
+@compiled
+def wanted(limits: Limits, trace: Trace, request: int) -> int:
+    """Tokens that this engine is to give a request."""
+    return 1 if limits.first_only else int(trace.output[request])
 
 
 @compiled_apart
@@ -180,18 +197,56 @@ def preempt(limits: Limits, trace: Trace, state: State, request: int) -> None:
     state.preemptions[request] += 1
     count[at.LOST] += 1
     count[at.PREEMPTED] += 1
+    count[at.WAITING] += 1
     if limits.by_priority:
         queue_urgent(trace, state, request)
+        return
+    if count[at.HEAD] < 0:
+        count[at.TAIL] = request
+    state.following[request] = count[at.HEAD]
+    count[at.HEAD] = request
+
+
+@compiled
+def enqueue(limits: Limits, trace: Trace, state: State, request: int) -> None:
+    """A request has come and waits."""
+    count = state.tally
+    count[at.WAITING] += 1
+    if limits.by_priority:
+        state.rank[request] = count[at.RECEIVED]
+        count[at.RECEIVED] += 1
+        queue_urgent(trace, state, request)
+        return
+    state.following[request] = -1
+    if count[at.HEAD] < 0:
+        count[at.HEAD] = request
     else:
-        state.front[count[at.FRONT]] = request
-        count[at.FRONT] += 1
+        state.following[count[at.TAIL]] = request
+    count[at.TAIL] = request
+
+
+@compiled
+def next_waiting(limits: Limits, state: State) -> int:
+    """Who of those waiting is to start first."""
+    return int(state.urgent_request[0] if limits.by_priority else state.tally[at.HEAD])
+
+
+@compiled
+def leave_queue(limits: Limits, state: State) -> None:
+    """The first of those waiting starts."""
+    count = state.tally
+    if limits.by_priority:
+        pop_beside(state.urgent, state.urgent_request, count[at.WAITING])
+    else:
+        count[at.HEAD] = state.following[count[at.HEAD]]
+    count[at.WAITING] -= 1
 
 
 @compiled
 def queue_urgent(trace: Trace, state: State, request: int) -> None:
-    """Put a request among those that wait by urgency and order of arrival."""
-    push(state.urgent, state.tally[at.URGENT], (urgency(trace, request) << 32) | int(state.rank[request]))
-    state.tally[at.URGENT] += 1
+    """Put a request, which counts among those waiting already, in its place by urgency and order of arrival."""
+    key = (urgency(trace, request) << 32) | int(state.rank[request])
+    push_beside(state.urgent, state.urgent_request, state.tally[at.WAITING] - 1, key, request)
 
 
 @compiled
@@ -204,6 +259,6 @@ def urgency(trace: Trace, request: int) -> int:
 def note_gap(limits: Limits, state: State, request: int) -> None:
     """The time between a token of now and the one before it, where that is more than a step old."""
     if limits.keeps:
-        state.gaps[state.tally[at.GAPS]] = state.clock[at.NOW] - state.since[request]
-        state.tally[at.GAPS] += 1
-        state.since[request] = -1.0
+        state.gaps[state.shared[at.NOTED]] = state.clock[at.NOW] - state.since[request]
+        state.shared[at.NOTED] += 1
+        state.since[request] = state.clock[at.NOW] if limits.drafts > 0 else -1.0

@@ -5,16 +5,8 @@ from __future__ import annotations
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart
 from tapeout.serving.kernel_blocks import hold, name_blocks, take
-from tapeout.serving.kernel_heap import pop
-from tapeout.serving.kernel_lists import append, preempt, tokens_held, urgency
+from tapeout.serving.kernel_lists import append, leave_queue, next_waiting, preempt, tokens_held, urgency
 from tapeout.serving.kernel_state import Limits, State, Trace
-
-
-@compiled
-def waiting(state: State) -> int:
-    """Requests that wait."""
-    count = state.tally
-    return int(count[at.FRONT] + count[at.QUEUE_END] - count[at.QUEUE_START] + count[at.URGENT])
 
 
 @compiled
@@ -22,7 +14,7 @@ def schedule(limits: Limits, trace: Trace, state: State) -> None:
     """Fill a step: running requests before waiting ones, and where the policy says so, prompts of either before the decode set."""
     count = state.tally
     count[at.SKIPPED] = count[at.SWAPPED] = count[at.LOST] = count[at.APART] = 0
-    if not schedule_together(limits, trace, state):
+    if limits.drafts > 0 or not schedule_together(limits, trace, state):
         schedule_one_by_one(limits, trace, state, at.PARTIAL if limits.prompts_first else at.ANYWHERE)
     if count[at.LOST] == 0:
         admit(limits, trace, state)
@@ -31,7 +23,11 @@ def schedule(limits: Limits, trace: Trace, state: State) -> None:
     for place in range(count[at.PARTIALS]):
         if state.chunk[state.partials[place]] > 0:
             count[at.APART] = 1
-    if count[at.APART] == 0:
+    if limits.drafts > 0:
+        if count[at.APART] == 0:
+            schedule_one_by_one(limits, trace, state, at.CHECKING)
+        count[at.APART] = 0
+    elif count[at.APART] == 0:
         decodes_fit = count[at.LOST] == 0 and count[at.DECODES] <= limits.budget and _decode_blocks(limits, state) <= count[at.FREE]
         if decodes_fit:
             take(limits, state, _decode_blocks(limits, state))
@@ -69,7 +65,7 @@ def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
     if blocks > count[at.FREE]:
         return False
     # With prompts to name, the order of taking blocks matters once named ones have to go.
-    if limits.caching and count[at.PARTIALS] > 0 and count[at.OLDEST] >= 0 and blocks > state.before[count[at.OLDEST]]:
+    if limits.caching and count[at.PARTIALS] > 0 and blocks > count[at.NAMELESS]:
         return False
     take(limits, state, blocks)
     count[at.BUDGET] = left
@@ -98,6 +94,8 @@ def schedule_one_by_one(limits: Limits, trace: Trace, state: State, whose: int) 
         asked = 1
         if state.status[node] == at.PARTIAL:
             asked = trace.prompt[node] + state.generated[node] - held
+        elif state.status[node] == at.CHECKING:
+            asked = 1 + min(limits.drafts, trace.output[node] - state.generated[node] - 1)
         tokens = min(asked, min(limits.chunk, left))
         blocks = (held + tokens + limits.block - 1) // limits.block - (held + limits.block - 1) // limits.block
         gone = False
@@ -117,7 +115,7 @@ def schedule_one_by_one(limits: Limits, trace: Trace, state: State, whose: int) 
         node = int(state.following[node])
     count[at.BUDGET] = left
     count[at.SKIPPED] = 0
-    if whose == at.PARTIAL:
+    if whose == at.PARTIAL or limits.drafts > 0:
         return
     node = int(count[at.FIRST])
     while node >= 0:
@@ -146,8 +144,8 @@ def admit(limits: Limits, trace: Trace, state: State) -> None:
     no fewer blocks than before.
     """
     count = state.tally
-    while waiting(state) > 0 and count[at.BUDGET] > 0 and count[at.RUNNING] < limits.sequences:
-        request = _next_waiting(limits, state)
+    while count[at.WAITING] > 0 and count[at.BUDGET] > 0 and count[at.RUNNING] < limits.sequences:
+        request = next_waiting(limits, state)
         target = trace.prompt[request] + state.generated[request]
         named, unheld, start = 0, 0, 0
         if limits.caching:
@@ -160,18 +158,21 @@ def admit(limits: Limits, trace: Trace, state: State) -> None:
                 unheld += holders == 0
                 named += 1
             start = named * limits.block
-        elif limits.swaps:
-            start = state.kept[request]
+        kept = state.kept[request] if limits.swaps or limits.takes_over else 0
+        if kept > 0:
+            start = kept
         tokens = min(target - start, min(limits.chunk, count[at.BUDGET]))
         blocks = (start + tokens + limits.block - 1) // limits.block - named
-        if blocks + unheld > count[at.FREE]:
+        needed = blocks if limits.by_chunk else (target + limits.block - 1) // limits.block - named
+        if needed + unheld > count[at.FREE]:
             return
-        _leave_queue(limits, state)
+        leave_queue(limits, state)
         for place in range(named):
             hold(state, trace.name[trace.start[request] + place])
         take(limits, state, blocks)
-        if limits.swaps and state.kept[request] > 0:
-            count[at.SWAPPED] += (state.kept[request] + limits.block - 1) // limits.block
+        if kept > 0:
+            if state.status[request] != at.BROUGHT:
+                count[at.SWAPPED] += (kept + limits.block - 1) // limits.block
             state.kept[request] = 0
         append(limits, state, request)
         state.computed[request] = start
@@ -185,25 +186,3 @@ def admit(limits: Limits, trace: Trace, state: State) -> None:
             if first:
                 state.found[request] = start
             name_blocks(limits, trace, state, request, min(trace.prompt[request], start + tokens))
-
-
-@compiled
-def _next_waiting(limits: Limits, state: State) -> int:
-    count = state.tally
-    if limits.by_priority:
-        return int(state.queue[state.urgent[0] & 0xFFFFFFFF])
-    if count[at.FRONT] > 0:
-        return int(state.front[count[at.FRONT] - 1])
-    return int(state.queue[count[at.QUEUE_START]])
-
-
-@compiled
-def _leave_queue(limits: Limits, state: State) -> None:
-    count = state.tally
-    if limits.by_priority:
-        pop(state.urgent, count[at.URGENT])
-        count[at.URGENT] -= 1
-    elif count[at.FRONT] > 0:
-        count[at.FRONT] -= 1
-    else:
-        count[at.QUEUE_START] += 1

@@ -2,6 +2,7 @@
 
 Decoding sequences are kept as a set: all grow by a token a step, so their number, their context in all, how many stand at each place
 of a block, and the step in which each ends say everything. A sequence in it is its tokens when it joined and the step it joined at.
+With speculation every sequence goes its own way, and nobody is in the set.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tapeout.serving.names import block_names
-from tapeout.serving.policy import Order, Policy
-from tapeout.serving.requests import MOST_URGENT, Requests
-from tapeout.serving.step_model import StepModel
+from tapeout.serving.compiled import compiled
+from tapeout.serving.requests import MOST_URGENT
+from tapeout.serving.step_law import StepTables
 
 Floats = NDArray[np.float64]
 Small = NDArray[np.int32]
@@ -22,39 +22,54 @@ Whole = NDArray[np.int64]
 
 FREE, DECODES, CONTEXT, STEP, PLACE, FIRST, LAST, PARTIALS, RUNNING = range(9)
 """Free blocks; size and context of the decode set; steps so far and their place in a block; ends of the list of those running."""
-QUEUE_START, QUEUE_END, FRONT, URGENT, INITIAL, SENT, UNSENT, COMPLETED, STAMP = range(9, 18)
-"""Ends of the queue in order of arrival; sizes of the stack before it and of the heap beside it; arrivals received and to come."""
-ENDS, PREEMPTED, STEPS, MOST_BLOCKS, NAMELESS, OLDEST, YOUNGEST, RECORDS, LATE, GAPS, SKIPPED, BUDGET, SWAPPED, LOST, APART = range(18, 33)
-"""Size of the heap of ends; sums; free blocks without a name behind the last with one; ends of the list of free named blocks; records;
-sequences of the decode set whose last token is older than a step; gaps noted one by one.
-
-The last five belong to one step: decoding sequences left out, tokens left, blocks swapped, sequences preempted, and whether it holds
-prompts alone, so that the whole decode set waits; such a step is none of `STEP`.
-"""
-COUNTS = 33
-NOW, BUSY, BLOCK_SECONDS = range(3)
-GONE, DECODING, PARTIAL, ANYWHERE = range(4)
-"""Where a request is: not running, in the decode set, or with tokens left to compute; either of the two."""
+HEAD, TAIL, WAITING, INBOX, INBOX_TAIL, OUTBOX, OUTBOX_TAIL, RECEIVED, STAMP = range(9, 18)
+"""Ends of the queue; all that wait; ends of the lists of what is on its way in and out; numbers for the order of arrival and of starts."""
+DELIVERED, ANSWERED, ANSWERED_BEFORE, ENDS, PREEMPTED, STEPS, MOST_BLOCKS, NAMELESS, OLDEST, YOUNGEST, LATE = range(18, 29)
+"""Requests sent here, answered, and answered before the last step; size of the heap of ends; sums; free blocks without a name;
+ends of the list of free named blocks; sequences of the decode set whose last token is older than a step."""
+SKIPPED, BUDGET, SWAPPED, LOST, APART, TOKENS, SERVED, KEYS, GAPS, STALLED = range(29, 39)
+"""Of one step: decoding sequences left out, tokens left, blocks swapped, sequences preempted, and whether it holds prompts alone, so
+that the whole decode set waits; such a step is none of `STEP`. Then, for its record, tokens, decoding sequences, their context, gaps;
+and whether who waits needs blocks that are on their way to another engine."""
+COUNTS = 39
+NOW, BUSY, BLOCK_SECONDS, ANSWERED_AT, LINK_FREE = range(5)
+MOMENTS = 5
+RECORDS, NOTED, COMPLETED, WORK = range(4)
+"""Of all engines: records of steps, gaps noted one by one, completed requests, and turns that the loop may still take."""
+GONE, DECODING, PARTIAL, CHECKING, BROUGHT, COMPLETE, ANYWHERE = range(7)
+"""Where a request is: not running, in the decode set, with tokens left to compute, with drafts to check, with its cache on its way
+from another engine, or complete; or any of them."""
 ABSENT = -1
 """Holders of a named block that is not in the cache."""
+COLUMNS = 9
+"""Counts in the record of a step; of several engines one more says whose it is."""
 
 
 class Limits(NamedTuple):
-    """A policy as numbers."""
+    """The policy of engine `number` as numbers.
+
+    `singly` says that each step is a record of its own, `reports` that completions are events.
+    """
 
     budget: int
     sequences: int
     blocks: int
     block: int
     chunk: int
-    by_priority: bool
-    swaps: bool
+    drafts: int
+    by_priority: int
+    swaps: int
+    caching: int
+    prompts_first: int
+    by_chunk: int
+    first_only: int
+    takes_over: int
+    reports: int
+    jumps: int
+    keeps: int
+    singly: int
+    number: int
     swap: float
-    caching: bool
-    prompts_first: bool
-    jumps: bool
-    keeps: bool
-    users: int
     request: float
 
 
@@ -68,100 +83,83 @@ class Trace(NamedTuple):
     start: Whole
 
 
-class State(NamedTuple):
-    """All that changes; `tally` holds what is named by number above.
+class Tables(NamedTuple):
+    """How long steps of an engine take; its noise starts at `offset` and goes round, as do `accepted` drafts."""
 
-    By request: `computed` and `generated` tokens as of `join`, its neighbours in the list of those running, and what became of it;
-    `since` is the time of its last token where that is older than a step, else below 0, and lies where the completion will. By name:
-    holders, neighbours among the free, and free blocks without a name right before.
+    steps: StepTables
+    drafts: Floats
+    accepted: Small
+    noise: Floats
+    offset: int
+
+
+class State(NamedTuple):
+    """All that changes, of one engine, or of all with a row each where it is their own.
+
+    Own are those from `tally` to `younger`; `tally` and `clock` hold what is named by number above. By request, and shared since a
+    request is in one place at a time: `computed` and `generated` tokens as of `join`, neighbours in whatever list it is in, and what
+    became of it; `since` is the time of its last token where that is older than a step, else below 0, and lies where the completion
+    will. By name: holders, and neighbours among the free.
     """
 
     tally: Whole
     clock: Floats
+    ends: Whole
+    ended: Small
+    partials: Small
+    phases: Whole
+    urgent: Whole
+    urgent_request: Small
+    holders: Small
+    older: Small
+    younger: Small
     arrival: Floats
+    ready: Floats
     scheduled: Floats
     first: Floats
     completion: Floats
+    since: Floats
     status: NDArray[np.int8]
     computed: Small
     generated: Small
     join: Small
     previous: Small
     following: Small
-    stamp: Small
     chunk: Small
-    named: Small
-    kept: Small
-    found: Small
     preemptions: Small
+    stamp: Small
+    named: Small
+    found: Small
+    kept: Small
     rank: Small
-    queue: Small
-    front: Small
-    urgent: Whole
-    ends: Whole
-    ended: Small
-    partials: Small
-    phases: Whole
-    holders: Small
-    older: Small
-    younger: Small
-    before: Small
-    since: Floats
+    retries: Small
+    engine: NDArray[np.int16]
+    shared: Whole
     gaps: Floats
     times: Floats
     counts: Small
 
 
-def fresh(
-    step_model: StepModel, requests: Requests, policy: Policy, *, jumps: bool, keeps: bool, records: int
-) -> tuple[Limits, Trace, State]:
-    """Limits, trace and state before the first arrival, with room for `records` records."""
-    users = len(requests) if requests.users is None else requests.users
-    by_priority = policy.order is Order.PRIORITY
-    name, start = block_names(requests, policy.block_size) if policy.prefix_caching else (np.zeros(0), np.zeros(1))
-    limits = Limits(
-        budget=policy.token_budget, sequences=policy.most_sequences, blocks=policy.blocks, block=policy.block_size,
-        chunk=policy.chunk or policy.token_budget, by_priority=by_priority, swaps=policy.swap is not None, swap=policy.swap or 0.0,
-        caching=policy.prefix_caching, prompts_first=policy.prompts_first, jumps=jumps, keeps=keeps, users=users,
-        request=step_model.request,
-    )  # fmt: skip
-    # What a policy does not use has one place, or one for each request where its length is looked at.
-    priority = requests.priority if by_priority and requests.priority is not None else np.zeros(1)
-    trace = Trace(
-        prompt=requests.prompt.astype(np.int64, copy=False), output=requests.output.astype(np.int64, copy=False),
-        priority=priority.astype(np.int64), name=name.astype(np.int32), start=start.astype(np.int64),
-    )  # fmt: skip
-    return limits, trace, _state(limits, requests, int(name.max()) + 1 if len(name) else 0, records)
-
-
-def _state(limits: Limits, requests: Requests, names: int, records: int) -> State:
-    size = len(requests)
-    tally = np.zeros(COUNTS, dtype=np.int64)
-    tally[FREE] = tally[NAMELESS] = limits.blocks
-    tally[FIRST] = tally[LAST] = tally[OLDEST] = tally[YOUNGEST] = -1
-    tally[SENT] = tally[UNSENT] = limits.users
-    arrival = np.full(size, -1.0)
-    arrival[: limits.users] = requests.arrival
-
-    def small(length: int) -> Small:
-        return np.zeros(length, dtype=np.int32)
-
-    def times() -> Floats:
-        return np.full(size, -1.0)
-
-    used, completion = size if limits.caching else 1, times()
+@compiled
+def of_engine(states: State, engine: int) -> State:
+    """The state of one engine."""
     return State(
-        tally=tally, clock=np.zeros(3), arrival=arrival, scheduled=times(), first=times(), completion=completion, since=completion,
-        status=np.zeros(size, dtype=np.int8), computed=small(size), generated=small(size), join=small(size), previous=small(size),
-        following=small(size), stamp=small(used), chunk=small(size), named=small(used), found=small(used),
-        kept=small(size if limits.swaps else 1), preemptions=small(size), rank=small(size if limits.by_priority else 1),
-        queue=small(size), front=small(limits.sequences + 1), urgent=np.zeros(size if limits.by_priority else 1, dtype=np.int64),
-        ends=np.zeros(4 * limits.sequences + 64, dtype=np.int64), ended=small(limits.sequences + 1),
-        partials=small(limits.sequences + 1), phases=np.zeros(limits.block, dtype=np.int64), holders=small(names) + np.int32(ABSENT),
-        older=small(names), younger=small(names), before=small(names),
-        gaps=np.zeros(2 * limits.sequences + 64 if limits.keeps else 1), times=np.zeros((records, 2)),
-        counts=np.zeros((records, 9), dtype=np.int32),
+        states.tally[engine], states.clock[engine], states.ends[engine], states.ended[engine], states.partials[engine],
+        states.phases[engine], states.urgent[engine], states.urgent_request[engine], states.holders[engine], states.older[engine],
+        states.younger[engine], states.arrival, states.ready, states.scheduled, states.first,
+        states.completion, states.since, states.status, states.computed, states.generated, states.join, states.previous,
+        states.following, states.chunk, states.preemptions, states.stamp, states.named, states.found, states.kept, states.rank,
+        states.retries, states.engine, states.shared, states.gaps, states.times, states.counts,
     )  # fmt: skip
 
 
 URGENCY = MOST_URGENT + 1
+
+
+@compiled
+def must_pause(limits: Limits, state: State) -> bool:
+    """Whether the loop has to go back to its caller: for more room for what a step may have to note, or to be heard."""
+    shared = state.shared
+    if shared[WORK] <= 0:
+        return True
+    return bool(limits.keeps and (shared[RECORDS] == len(state.times) or shared[NOTED] + limits.sequences > len(state.gaps)))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from tapeout.errors import InputError
 from tapeout.serving.outcome import Outcome, one_by_one
-from tapeout.serving.step_model import StepModel
 from tapeout.units import Dimensionless, QueriesPerSecond, Seconds, TokensPerSecond, Unit
 
 Times = Annotated[NDArray[np.float64], Unit("s")]
@@ -39,8 +38,9 @@ class Percentiles:
 class Summary:
     """One simulation in numbers. `tpot` is None where every output is one token.
 
-    `utilisation` is the share of the time in which a step ran; KV occupancy is the share of the blocks in use, weighed by time.
-    Goodput counts the requests that kept the SLO; `found_share` is the part of all prompts that a cache of prefixes held.
+    `utilisation` is the share of the powered time in which a step ran; KV occupancy is the share of the powered blocks in use, weighed
+    by time, its peak that of the fullest engine. `powered` is the share of all engines that was on, on the mean. Goodput counts the
+    requests that kept the SLO; `found_share` is the part of all prompts that a cache of prefixes held.
     """
 
     requests: int
@@ -56,9 +56,11 @@ class Summary:
     utilisation: Dimensionless
     kv_occupancy: Dimensionless
     kv_occupancy_peak: Dimensionless
+    powered: Dimensionless
     found_share: Dimensionless
     steps: int
     preemptions: int
+    retries: int
 
 
 def ttft(outcome: Outcome) -> Times:
@@ -103,11 +105,15 @@ def percentiles(values: Times) -> Percentiles:
     return Percentiles(mean=float(values.mean()), p50=float(p50), p90=float(p90), p99=float(p99))
 
 
-def inter_token(outcome: Outcome, step_model: StepModel) -> Percentiles | None:
-    """Times between two tokens of a request, over all of them; None where every output is one token. Needs the steps of the outcome."""
-    each = one_by_one(outcome.steps, step_model)
-    times = np.concatenate([each.seconds, outcome.late_gaps])
-    counts = np.concatenate([each.gaps, np.ones(len(outcome.late_gaps), dtype=np.int64)])
+def inter_token(outcome: Outcome) -> Percentiles | None:
+    """Times between two tokens of a request, over all of them; None where every output is one token. Needs the steps of the outcome.
+
+    Tokens that come together count as one.
+    """
+    models = [outcome.cluster.pools[pool].engine.step_model for pool in outcome.cluster.pool_of_engine]
+    each = [one_by_one(steps, model) for steps, model in zip(outcome.steps, models, strict=True)]
+    times = np.concatenate([*(one.seconds for one in each), outcome.late_gaps])
+    counts = np.concatenate([*(one.gaps for one in each), np.ones(len(outcome.late_gaps), dtype=np.int64)])
     order = np.argsort(times)
     times, ends = times[order], np.cumsum(counts[order])
     if ends[-1] == 0:
@@ -130,7 +136,12 @@ def summary(outcome: Outcome, slo: Slo | None = None, rows: slice = EVERY) -> Su
     Rates, utilisation and occupancy are always those of the whole run.
     """
     slo = slo or Slo()
-    span, totals, count = duration(outcome), outcome.totals, len(outcome.requests)
+    span, count = duration(outcome), len(outcome.requests)
+    policies = [outcome.cluster.pools[pool].engine.policy for pool in outcome.cluster.pool_of_engine]
+    blocks = np.array([policy.blocks for policy in policies], dtype=float)
+    busy, powered, block_seconds, most = np.array(
+        [(one.busy, one.powered, one.block_seconds, one.most_blocks) for one in outcome.totals], dtype=float
+    ).T
     several = outcome.requests.output[rows] > 1
     later = tpot(outcome)[rows][several]
     return Summary(
@@ -144,10 +155,12 @@ def summary(outcome: Outcome, slo: Slo | None = None, rows: slice = EVERY) -> Su
         output_rate=float(outcome.requests.output.sum()) / span,
         slo_attainment=float(attained(outcome, slo)[rows].mean()),
         goodput=float(attained(outcome, slo).sum()) / span,
-        utilisation=totals.busy / span,
-        kv_occupancy=totals.block_seconds / outcome.policy.blocks / span,
-        kv_occupancy_peak=totals.most_blocks / outcome.policy.blocks,
-        found_share=totals.found_tokens / totals.prompt_tokens,
-        steps=totals.steps,
-        preemptions=totals.preemptions,
+        utilisation=float(busy.sum() / powered.sum()),
+        kv_occupancy=float(block_seconds.sum() / (blocks * powered).sum()),
+        kv_occupancy_peak=float((most / blocks).max()),
+        powered=float(powered.mean() / span),
+        found_share=float(outcome.found.sum() / outcome.requests.prompt.sum()),
+        steps=sum(one.steps for one in outcome.totals),
+        preemptions=sum(one.preemptions for one in outcome.totals),
+        retries=int(outcome.retries.sum()),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.errors import InputError
-from tapeout.serving.policy import Policy
+from tapeout.serving.cluster import Cluster
 from tapeout.serving.requests import Requests
 from tapeout.serving.step_model import StepModel
 from tapeout.units import Seconds, Unit
@@ -42,67 +42,58 @@ class Steps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """A run in sums: `busy` seconds of steps, blocks in use by seconds, the most of them, steps and preemptions.
-
-    `prompt_tokens` are those of first admissions, `found_tokens` those of them that a cache of prefixes held.
-    """
+    """One engine in sums: `busy` seconds of steps, those in which it was `powered`, blocks in use by seconds, the most, counts."""
 
     busy: Seconds
+    powered: Seconds
     block_seconds: Seconds
     most_blocks: int
     steps: int
     preemptions: int
-    prompt_tokens: int
-    found_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What happened: by request its arrival, first scheduling, first token, completion and preemptions; totals; the steps if kept.
+    """What happened: by request its arrival, first scheduling, first token, completion, preemptions, retries after failures, and engine.
 
-    `found` are the tokens of each prompt that were in the cache when it first started; `late_gaps`, if steps are kept, the times between
-    two tokens of a request that more than one step lies between.
+    Times are those of the try that completed. `found` are the tokens of each prompt that were in the cache when it first started.
+    By engine: totals, and the steps if kept; then `late_gaps` are the times between two tokens of a request that more than one step lies
+    between. An `interrupted` outcome holds the requests that were complete.
     """
 
     requests: Requests
-    policy: Policy
+    cluster: Cluster
     arrival: Times
     scheduled: Times
     first_token: Times
     completion: Times
     preemptions: Integers
+    retries: Integers
     found: Integers
-    totals: Totals
-    records: Steps | None
+    engine: Integers
+    totals: tuple[Totals, ...]
+    records: tuple[Steps, ...] | None
     late_gaps: Times
+    interrupted: bool
 
     @property
-    def steps(self) -> Steps:
-        """The records of steps; raises InputError where they were not kept."""
+    def steps(self) -> tuple[Steps, ...]:
+        """The records of steps by engine; raises InputError where they were not kept."""
         if self.records is None:
             raise InputError("the steps of this simulation were not kept", hint="simulate with records=True")
         return self.records
 
 
 def one_by_one(steps: Steps, step_model: StepModel) -> Steps:
-    """The same steps with one record each; `waiting` and `blocks` of a record in a row are those of its first."""
+    """The steps of one engine with one record each; `waiting` and `blocks` of a record in a row are those of its first."""
+    if len(steps.count) == 0:
+        return steps
     ends = np.cumsum(steps.count)
     rows = np.repeat(np.arange(len(steps.count)), steps.count)
     later = np.arange(int(ends[-1])) - (ends - steps.count)[rows]
     columns = {field.name: getattr(steps, field.name)[rows] for field in dataclasses.fields(Steps)}
     columns["context"] = columns["context"] + later * columns["decodes"]
-    seconds = np.where(later > 0, _decode_seconds(step_model, columns["decodes"], columns["context"]), columns["seconds"])
+    seconds = np.where(later > 0, step_model.decode_seconds(columns["decodes"], columns["context"]), columns["seconds"])
     passed = np.cumsum(seconds) - seconds
     columns["start"] = columns["start"] + passed - passed[(ends - steps.count)][rows]
     return Steps(**{**columns, "seconds": seconds, "count": np.ones_like(rows)})
-
-
-def _decode_seconds(model: StepModel, decodes: Integers, context: Integers) -> Times:
-    """Seconds of steps of nothing but single tokens, as arrays."""
-    keys = context + decodes
-    work = model.token_seconds[decodes] + model.sequence_seconds[decodes] + (model.decode_launch + model.decode_sequence * decodes)
-    for cost in model.decode:
-        full = cost.full * decodes if np.isfinite(cost.full) else np.inf
-        work = work + np.minimum(cost.key * keys, full) + cost.entry * np.minimum(keys / np.maximum(decodes, 1), cost.longest)
-    found: Times = model.host_step + np.maximum(work, model.host_sequence * decodes)
-    return found

@@ -22,7 +22,8 @@ class Order(StrEnum):
 class Policy:
     """Limits of one engine: tokens and sequences of a step, and `blocks` of `block_size` tokens in the KV cache.
 
-    A step takes at most `chunk` tokens of one prompt. A request that must make room loses what it computed and computes it again;
+    A request starts where all its tokens find room, or, with `admits_by_chunk` (vLLM before March 2026), those of its first step. A
+    step takes at most `chunk` tokens of one prompt. A request that must make room loses what it computed and computes it again;
     with `swap`, its blocks are copied to the host and back instead, at so many seconds a block. With `prefix_caching` blocks of
     prompts stay findable by their names until their room is needed. With `prompts_first`, the order of SGLang without its estimates, a
     step that can take tokens of prompts takes nothing else, and who decodes waits; a request sent away counts as a prompt until it has
@@ -38,6 +39,7 @@ class Policy:
     swap: Seconds | None = None
     prefix_caching: bool = False
     prompts_first: bool = False
+    admits_by_chunk: bool = False
     speculation: Speculation | None = None
 
     def __post_init__(self) -> None:

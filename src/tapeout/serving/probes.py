@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.performance.roofline import operator_time
-from tapeout.performance.step import Layout, layout
+from tapeout.performance.step import Layout
 from tapeout.serving.step_model import AttentionCost, DecodeCost, RecurrenceCost
 from tapeout.units import Seconds, Unit
-from tapeout.workload.operators import Batch, Role, Sharding, attended, operators
+from tapeout.workload.operators import Batch, Role, attended, operators
 from tapeout.workload.shapes import UNBOUNDED
 
 Floats = NDArray[np.float64]
@@ -47,10 +47,12 @@ class _Part:
 
 
 def repeated(case: Layout, count: int) -> Layout:
-    """The one case in `case`, `count` times."""
-    rows, first = np.tile(np.arange(len(case.case)), count), np.zeros(count, dtype=np.int64)
-    sharding = Sharding(tensor=case.sharding.tensor[first], pipeline=case.sharding.pipeline[first], expert=case.sharding.expert[first])
-    return layout(case.shapes.take(rows), np.full(count, len(case.case)), sharding, case.rates.take(first))
+    """The one case in `case`, `count` times; rates and sharding, which are those of all, stand once and broadcast."""
+    groups = len(case.case)
+    return Layout(
+        shapes=case.shapes.take(np.tile(np.arange(groups), count)), case=np.repeat(np.arange(count), groups),
+        starts=np.arange(count) * groups, sharding=case.sharding, rates=case.rates, row_sharding=case.sharding, row_rates=case.rates,
+    )  # fmt: skip
 
 
 def decode_costs(case: Layout) -> tuple[DecodeCost, ...]:

@@ -83,6 +83,23 @@ class Requests:
         return len(self.prompt)
 
 
+def some_of(requests: Requests, rows: Integers | slice, users: int | None = None) -> Requests:
+    """The requests `rows`, in their order; of a closed loop those of so many `users`, or all at once."""
+    names = requests.names
+    if names is not None:
+        counts, begins = np.diff(names.start)[rows], names.start[:-1][rows]
+        start = np.concatenate(([0], np.cumsum(counts)))
+        # Places of each one's names count up from where its own begin.
+        places = np.arange(start[-1]) + np.repeat(begins - start[:-1], counts)
+        names = Names(name=names.name[places], start=start, block=names.block)
+    prompt = requests.prompt[rows]
+    return Requests(
+        arrival=requests.arrival[rows] if requests.users is None else np.zeros(users or len(prompt)),
+        prompt=prompt, output=requests.output[rows], users=users,
+        priority=None if requests.priority is None else requests.priority[rows], names=names,
+    )  # fmt: skip
+
+
 MOST_URGENT = 2**30 - 1
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.errors import InputError
-from tapeout.serving.compiled import compiled
+from tapeout.serving.compiled import compiled_openly
 from tapeout.units import Unit
 
 Small = NDArray[np.int32]
@@ -58,7 +58,7 @@ def accepted_draws(speculation: Speculation, draws: int, seed: int) -> Small:
     return found
 
 
-@compiled
+@compiled_openly
 def draw_at(request: int, generated: int, draws: int) -> int:
     """The draw, of a power of two of them, for the draft after `generated` tokens of `request`: whatever else runs, the same."""
     mixed = (request * 2654435761 + generated * 2246822519) & 0xFFFFFFFF

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tapeout.serving.compiled import compiled
+from tapeout.serving.compiled import compiled, compiled_openly
 
 Floats = NDArray[np.float64]
 
@@ -28,13 +28,13 @@ class StepTables(NamedTuple):
     host: Floats
 
 
-@compiled
+@compiled_openly
 def decode_base(tables: StepTables, decodes: int) -> float:
     """Seconds of a step of `decodes` single tokens besides what depends on their context, and without the host."""
     return float(tables.tokens[decodes] + tables.sequences[decodes] + (tables.host[0] + tables.host[1] * decodes))
 
 
-@compiled
+@compiled_openly
 def decode_seconds(tables: StepTables, base: float, decodes: int, context: int) -> float:
     """Seconds of a step of nothing but `decodes` single tokens on `context` cached tokens in all; `base` as above."""
     work = base + decode_attention(tables, decodes, context)
@@ -53,7 +53,7 @@ def decode_attention(tables: StepTables, decodes: int, context: int) -> float:
     return total
 
 
-@compiled
+@compiled_openly
 def step_seconds(
     tables: StepTables, decodes: int, drafts: int, context: int, prefills: int, prefill_tokens: int, prefill_context: int, pairs: int
 ) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from tapeout.serving.step_law import StepTables, step_seconds
 from tapeout.units import Dimensionless, Seconds, Tokens, Unit
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
 Times = Annotated[Floats, Unit("s")]
 
 
@@ -141,6 +142,21 @@ class StepModel:
         if tokens >= len(self.token_seconds) or sequences >= len(self.sequence_seconds):
             raise InputError("the step exceeds the step model", given=f"{tokens} tokens of {sequences} sequences")
         return step_seconds(self.tables(), *dataclasses.astuple(step))
+
+    def decode_seconds(self, decodes: Integers, context: Integers) -> Times:
+        """The times of steps of nothing but `decodes` single tokens on `context` cached tokens in all, as arrays.
+
+        >>> model = StepModel(token_seconds=np.array([0.0, 2.0, 3.0]), sequence_seconds=np.zeros(3), decode=(DecodeCost(key=0.5),))
+        >>> model.decode_seconds(np.array([1, 2]), np.array([9, 8]))
+        array([7., 8.])
+        """
+        keys = context + decodes
+        work = self.token_seconds[decodes] + self.sequence_seconds[decodes] + (self.decode_launch + self.decode_sequence * decodes)
+        for cost in self.decode:
+            full = cost.full * decodes if math.isfinite(cost.full) else math.inf
+            work = work + np.minimum(cost.key * keys, full) + cost.entry * np.minimum(keys / np.maximum(decodes, 1), cost.longest)
+        found: Times = self.host_step + np.maximum(work, self.host_sequence * decodes)
+        return found
 
 
 def _rows(costs: tuple[DecodeCost | AttentionCost | RecurrenceCost, ...], kind: type) -> Floats:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tapeout.errors import InputError
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment, capacity
+from tapeout.performance.efficiency import Table
 from tapeout.performance.rates import rates
 from tapeout.performance.roofline import operator_time
 from tapeout.performance.step import Layout, layout
@@ -32,43 +33,52 @@ Times = Annotated[Floats, Unit("s")]
 
 
 def engine(
-    chip: Chip, architecture: Architecture, precision: str, deployment: Deployment, *, prompt: int, output: int, block_size: int = 16
+    chip: Chip,
+    architecture: Architecture,
+    precision: str,
+    deployment: Deployment,
+    *,
+    prompt: int,
+    output: int,
+    block_size: int = 16,
+    efficiencies: Table | None = None,
 ) -> Engine:
-    """The engine of one rank of `deployment`, with the KV blocks that the memory leaves beside the weights.
+    """The engine of one rank of `deployment`, or of one micro-batch of its pipeline, with the KV blocks that the memory leaves.
 
     `prompt` and `output` are the longest request: a model whose layers look back on a window, or keep a state, takes less cache a
-    token, the longer the sequence. Ranks of one replica are taken as equally loaded. Raises InputError where the deployment is
-    impossible, where such a request does not fit, and for pipelines, whose micro-batches this simulator does not follow.
+    token, the longer the sequence. A pipeline of n stages has n micro-batches, each with its part of the cache and of the sequences,
+    whose step is a pass through all stages. Ranks of one replica are taken as equally loaded. Coefficients as in `predict`. Raises
+    InputError where the deployment is impossible or such a request does not fit.
     """
-    if deployment.pipeline > 1:
-        raise InputError("the simulator does not follow the micro-batches of a pipeline", given=f"pp {deployment.pipeline}", allowed="pp 1")
     refusal = deployment.refusal(architecture, chip, deployment.chips)
     if refusal:
         raise InputError(refusal, given=architecture.name)
-    case = _layout(chip, architecture, precision, deployment)
+    case = one_case(chip, architecture, precision, deployment, efficiencies)
     longest = float(prompt + output)
     room = capacity(case, [numerics(architecture, precision)], np.array([float(prompt)]), np.array([float(output)]))
-    if not room.fits[0]:
+    sequences = float(room.full_sequences[0]) / deployment.pipeline
+    if sequences < 1:
         free = room.free[0] / 1e9
         raise InputError(
-            "does not fit: no room for one request of full length",
+            "does not fit: no room for one request of full length" + (" in each micro-batch" if deployment.pipeline > 1 else ""),
             given=f"{free:.1f} GB left beside the weights" if free > 0 else f"weights {-free:.1f} GB above the memory",
             hint=f"{architecture.name} needs more than {deployment.chips} x {chip.id} at {precision}, or shorter requests",
         )  # fmt: skip
     policy = Policy(
         token_budget=int(case.rates.token_budget[0]),
-        most_sequences=int(case.rates.most_sequences[0]),
-        blocks=int(room.full_sequences[0] * longest / block_size),
+        most_sequences=max(int(case.rates.most_sequences[0]) // deployment.pipeline, 1),
+        blocks=int(sequences * longest / block_size),
         block_size=block_size,
     )
     return Engine(step_model=step_model(case, policy.token_budget, policy.most_sequences), policy=policy)
 
 
-def _layout(chip: Chip, architecture: Architecture, precision: str, deployment: Deployment) -> Layout:
+def one_case(chip: Chip, architecture: Architecture, precision: str, deployment: Deployment, efficiencies: Table | None = None) -> Layout:
+    """The layout of one deployment alone."""
     parts = (deployment.tensor, deployment.pipeline, deployment.expert)
     tensor, pipeline, expert = (np.array([float(part)]) for part in parts)
     sharding = Sharding(tensor=tensor, pipeline=pipeline, expert=expert)
-    found = rates([(chip, numerics(architecture, precision))])
+    found = rates([(chip, numerics(architecture, precision))], efficiencies)
     return layout(shapes(architecture), np.array([len(architecture.groups)]), sharding, found)
 
 

@@ -1,28 +1,31 @@
-"""Traces from files: the published formats of Azure, Mooncake and BurstGPT, and a plain CSV; the header says which one it is."""
+"""Traces from files: the published formats of Azure, Mooncake and BurstGPT, and a plain one; the columns say which one it is."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tapeout.errors import InputError, Place
 from tapeout.serving.requests import Names, Requests
-from tapeout.units import Seconds
+from tapeout.serving.trace_tables import Part, Table, opened
+from tapeout.units import Dimensionless
 
-MOONCAKE_BLOCK = 512
-"""Tokens that one hash of the Mooncake format stands for, as the blocks of its published conversation trace show."""
 LONGEST = 2**31 - 1
 """Tokens that the simulator can count in one request."""
+LATEST = 1e9
+"""Seconds that a trace may last, some 30 years; dates in seconds since 1970 lie above."""
 MOST_NAME = 2**62
+HASHES = "hash_ids"
+
+Values = NDArray[np.float64] | NDArray[np.int64]
+Convert = Callable[[Sequence[str]], Values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,194 +39,199 @@ class TraceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Format:
-    """Columns of a CSV format, how its times read, and whether a request without an answer is taken for a failed one."""
+    """Columns of a format; how its times read, and how many of them make a second.
+
+    With `relative` times count from the first request; with `failures` a request without an answer is taken for a failed one; with
+    `block` prompts may have hashes of blocks of so many tokens.
+    """
 
     name: str
     time: str
     prompt: str
     output: str
-    seconds: Callable[[str], Seconds]
+    times: Convert
+    per_second: Dimensionless
     allowed: str
-    failures: bool
+    relative: bool = True
+    failures: bool = False
+    block: int | None = None
 
 
-def _plain_seconds(text: str) -> Seconds:
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(text)
-    return value
+def _dates(cells: Sequence[str]) -> Values:
+    """Microseconds since 1970; dates without a zone are taken for UTC, which their differences do not show."""
+    found = (date if date.tzinfo else date.replace(tzinfo=UTC) for date in map(datetime.fromisoformat, map(str.strip, cells)))
+    return np.fromiter(((date - EPOCH) // MICROSECOND for date in found), dtype=np.int64, count=len(cells))
 
 
-def _date_seconds(text: str) -> Seconds:
-    """Seconds since 1970 of a date with a time, to the nanosecond; a zone of UTC may follow."""
-    stamp = np.datetime64(text.strip().removesuffix("+00:00").removesuffix("Z"), "ns")
-    if np.isnat(stamp):
-        raise ValueError(text)
-    whole, part = divmod(int(stamp.astype(np.int64)), 10**9)
-    return whole + part / 1e9
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
+def _up_to(latest: float) -> Convert:
+    def numbers(cells: Sequence[str]) -> Values:
+        values = np.fromiter(map(float, cells), dtype=float, count=len(cells))
+        if not ((values >= 0) & (values <= latest)).all():
+            raise ValueError(cells)
+        return values
+
+    return numbers
+
+
+def _tokens(least: int) -> Convert:
+    def whole(cells: Sequence[str]) -> Values:
+        values = np.fromiter(map(float, cells), dtype=float, count=len(cells))
+        if not ((values == np.floor(values)) & (values >= least) & (values <= LONGEST)).all():
+            raise ValueError(cells)
+        return values.astype(np.int64)
+
+    return whole
+
+
+SECONDS = f"seconds from 0 to {LATEST:g}, counted from the start of the trace"
 FORMATS = (
     _Format(
-        name="Azure LLM trace", time="TIMESTAMP", prompt="ContextTokens", output="GeneratedTokens", seconds=_date_seconds,
+        name="Azure LLM trace", time="TIMESTAMP", prompt="ContextTokens", output="GeneratedTokens", times=_dates, per_second=1e6,
         allowed="a date and time such as 2023-11-16 18:15:46.6805900", failures=True,
     ),
     _Format(
-        name="BurstGPT", time="Timestamp", prompt="Request tokens", output="Response tokens", seconds=_plain_seconds,
-        allowed="seconds of 0 or more", failures=True,
+        name="BurstGPT", time="Timestamp", prompt="Request tokens", output="Response tokens", times=_up_to(LATEST), per_second=1,
+        allowed=SECONDS, failures=True,
+    ),
+    # The hashes of its published conversation trace are as many as blocks of 512 tokens in each prompt.
+    _Format(
+        name="Mooncake", time="timestamp", prompt="input_length", output="output_length", times=_up_to(1e3 * LATEST), per_second=1e3,
+        allowed=f"milliseconds from 0 to {1e3 * LATEST:g}", block=512,
     ),
     _Format(
-        name="plain CSV", time="arrival_s", prompt="prompt", output="output", seconds=_plain_seconds,
-        allowed="seconds of 0 or more", failures=False,
+        name="plain", time="arrival_s", prompt="prompt", output="output", times=_up_to(LATEST), per_second=1, allowed=SECONDS,
+        relative=False,
+    ),
+    _Format(
+        name="plain, input_tokens", time="t_s", prompt="input_tokens", output="output_tokens", times=_up_to(LATEST), per_second=1,
+        allowed=SECONDS, relative=False, block=512,
     ),
 )  # fmt: skip
-MOONCAKE = ("timestamp", "input_length", "output_length")
 
 
-def read_trace(path: Path) -> TraceFile:
-    """The requests in the file at `path`: `.jsonl` in the Mooncake format, else a CSV with the columns of one of `FORMATS`.
+def read_trace(path: Path, *, most: int | None = None) -> TraceFile:
+    """The requests in the file at `path`, or the first `most` of them: a CSV, JSON lines or Parquet with the columns of one of `FORMATS`.
 
     Raises InputError with file, line and column for what is missing, unreadable, negative, not a number or out of order.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise InputError("cannot read the trace", place=Place(file=str(path)), hint=hint) from None
-    return _mooncake(path, text) if path.suffix.lower() in (".jsonl", ".ndjson") else _csv(path, text)
-
-
-def _csv(path: Path, text: str) -> TraceFile:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    form = _format(path, header)
-    columns = [header.index(name) for name in (form.time, form.prompt, form.output)]
-    rows: list[tuple[float, int, int]] = []
-    lines: list[int] = []
-    omitted = 0
-    try:
-        for cells in reader:
-            if not cells:
-                continue
-            place = partial(_place, path, reader.line_num)
-            if len(cells) <= max(columns):
-                raise InputError("the row is too short", place=place(""), given=f"{len(cells)} cells", allowed=f"{len(header)} cells")
-            time, prompt, output = (cells[column] for column in columns)
-            if form.failures and output.strip() == "0":
-                omitted += 1
-                continue
-            when = _read(form.seconds, time, place(form.time), form.allowed)
-            rows.append((when, _tokens(prompt, place(form.prompt)), _tokens(output, place(form.output))))
-            lines.append(reader.line_num)
-    except csv.Error as error:
-        raise InputError(f"not a valid CSV: {error}", place=Place(file=str(path), line=reader.line_num)) from None
-    _check(path, form.time, [row[0] for row in rows], lines)
-    arrival, prompts, outputs = zip(*rows, strict=True)
-    # Differences of dates are taken as they are; seconds of a plain trace keep their zero.
-    start = arrival[0] if form.seconds is _date_seconds else 0.0
-    requests = Requests(
-        arrival=np.array(arrival) - start, prompt=np.array(prompts, dtype=np.int64), output=np.array(outputs, dtype=np.int64)
-    )
-    return TraceFile(requests=requests, format=form.name, omitted=omitted)
+    with opened(path) as table:
+        form = _format(path, table.header)
+        reading = _Reading(table=table, form=form)
+        for part in table.parts((form.time, form.prompt, form.output), (HASHES,)):
+            reading.add(part, None if most is None else most - reading.count)
+            if reading.count == most:
+                break
+    if reading.count == 0:
+        raise InputError("the trace is empty: it has no request with an answer", place=Place(file=str(path)))
+    return TraceFile(requests=reading.requests(), format=form.name, omitted=reading.omitted)
 
 
 def _format(path: Path, header: Sequence[str]) -> _Format:
     """The format whose columns are all there; else the error names what the nearest one lacks."""
-    lacks = {form.name: [name for name in (form.time, form.prompt, form.output) if name not in header] for form in FORMATS}
+    lacks = {form: [name for name in (form.time, form.prompt, form.output) if name not in header] for form in FORMATS}
     for form in FORMATS:
-        if not lacks[form.name]:
+        if not lacks[form]:
+            if doubled := [name for name in (form.time, form.prompt, form.output) if header.count(name) > 1]:
+                raise InputError("two columns with one name", place=Place(file=str(path), line=1), given=doubled[0])
             return form
     known = "; ".join(f"{form.name}: {form.time}, {form.prompt}, {form.output}" for form in FORMATS)
     if not any(header):
         raise InputError("the trace is empty", place=Place(file=str(path)), allowed=known)
-    name, missing = min(lacks.items(), key=lambda entry: len(entry[1]))
-    what = f"missing columns for {name}: {', '.join(missing)}" if len(missing) < len(MOONCAKE) else "no known trace format"
-    raise InputError(what, place=Place(file=str(path), line=1), given=", ".join(header), allowed=known)
+    near, missing = min(lacks.items(), key=lambda entry: len(entry[1]))
+    what = f"missing columns for {near.name}: {', '.join(missing)}" if len(missing) < 3 else "no known trace format"
+    hint = "commas stand between columns" if len(header) == 1 and set(header[0]) & set(";\t|") else None
+    raise InputError(what, place=Place(file=str(path), line=1), given=", ".join(header), allowed=known, hint=hint)
 
 
-def _mooncake(path: Path, text: str) -> TraceFile:
-    rows: list[tuple[float, int, int]] = []
-    names: list[Sequence[int]] = []
-    lines: list[int] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        entry = _entry(path, number, line)
-        time, prompt, output = (_field(path, number, entry, name) for name in MOONCAKE)
-        place = partial(_place, path, number)
-        when = _read(_plain_seconds, time, place("timestamp"), "milliseconds of 0 or more") / 1e3
-        rows.append((when, _tokens(prompt, place("input_length")), _tokens(output, place("output_length"))))
-        names.append(_hashes(entry.get("hash_ids", []), rows[-1][1], place("hash_ids")))
-        lines.append(number)
-    _check(path, "timestamp", [row[0] for row in rows], lines)
-    arrival, prompts, outputs = zip(*rows, strict=True)
-    counts = np.array([len(found) for found in names])
-    found = Names(
-        name=np.array([name for one in names for name in one], dtype=np.int64),
-        start=np.concatenate(([0], np.cumsum(counts))), block=MOONCAKE_BLOCK,
-    )  # fmt: skip
-    requests = Requests(
-        arrival=np.array(arrival), prompt=np.array(prompts, dtype=np.int64), output=np.array(outputs, dtype=np.int64),
-        names=found if counts.any() else None,
-    )  # fmt: skip
-    return TraceFile(requests=requests, format="Mooncake", omitted=0)
+class _Reading:
+    """What was read so far."""
+
+    def __init__(self, *, table: Table, form: _Format) -> None:
+        self.table, self.form = table, form
+        self.columns: list[tuple[Values, Values, Values]] = []
+        self.names: list[NDArray[np.int64]] = []
+        self.named: list[NDArray[np.int64]] = []
+        self.count = self.omitted = 0
+        self.last: tuple[float, str] | None = None
+
+    def add(self, part: Part, most: int | None) -> None:
+        """The requests of `part`, of which `most` are wanted."""
+        form = self.form
+        outputs = self._converted(part, form.output, _tokens(0 if form.failures else 1), range(len(part.numbers)), *TOKENS)
+        kept = np.flatnonzero(outputs)[:most]
+        seen = len(outputs) if most is None or len(kept) < most else int(kept[-1]) + 1
+        self.omitted += seen - len(kept)
+        rows = kept.tolist()
+        times = self._converted(part, form.time, form.times, rows, "arrival time", form.allowed)
+        prompts = self._converted(part, form.prompt, _tokens(1), rows, *TOKENS)
+        self._check_order(part, times, rows)
+        self.columns.append((times, prompts, outputs[kept]))
+        self.count += len(rows)
+        if form.block is not None:
+            self._add_names(part, prompts, rows, form.block)
+
+    def _converted(self, part: Part, column: str, convert: Convert, rows: Sequence[int], what: str, allowed: str) -> Values:
+        cells = part.cells[column]
+        wanted = cells if len(rows) == len(cells) else [cells[row] for row in rows]
+        try:
+            return convert(wanted)
+        except (ValueError, OverflowError):
+            row = next(row for row in rows if _fails(convert, cells[row]))
+            raise InputError(f"bad {what}", place=self.table.place(part.numbers[row], column), given=cells[row], allowed=allowed) from None
+
+    def _check_order(self, part: Part, times: Values, rows: Sequence[int]) -> None:
+        if len(rows) == 0:
+            return
+        cells = part.cells[self.form.time]
+        before = times[0] if self.last is None else self.last[0]
+        back = np.diff(times, prepend=before) < 0
+        if back.any():
+            place = int(np.argmax(back))
+            earlier = cells[rows[place - 1]] if place else self.last[1] if self.last else ""
+            raise InputError(
+                "arrival times are not in order", place=self.table.place(part.numbers[rows[place]], self.form.time),
+                given=f"{cells[rows[place]]} after {earlier}", allowed="times that do not fall", hint="sort the trace by time",
+            )  # fmt: skip
+        self.last = (times[-1], cells[rows[-1]])
+
+    def _add_names(self, part: Part, prompts: Values, rows: Sequence[int], block: int) -> None:
+        """The names of the blocks that the prompts fill; the last, partly filled one is nobody's to share."""
+        given = [part.values[HASHES][row] or () for row in rows]
+        most = -(-prompts // block)
+        for row, hashes, limit in zip(rows, given, most.tolist(), strict=True):
+            if not isinstance(hashes, (list, tuple)) or len(hashes) > limit or not all(_is_name(name) for name in hashes):
+                raise InputError(
+                    "bad hashes", place=self.table.place(part.numbers[row], HASHES), given=str(hashes)[:40],
+                    allowed=f"a list of at most {limit} whole numbers of 0 or more, one for each {block} tokens",
+                )  # fmt: skip
+        filled = [hashes[:whole] for hashes, whole in zip(given, (prompts // block).tolist(), strict=True)]
+        self.names.append(np.fromiter(chain.from_iterable(filled), dtype=np.int64))
+        self.named.append(np.fromiter(map(len, filled), dtype=np.int64, count=len(filled)))
+
+    def requests(self) -> Requests:
+        """All of them, in seconds."""
+        times, prompt, output = (np.concatenate(column) for column in zip(*self.columns, strict=True))
+        names = None
+        if self.form.block is not None and any(counts.any() for counts in self.named):
+            start = np.concatenate(([0], np.cumsum(np.concatenate(self.named))))
+            names = Names(name=np.concatenate(self.names), start=start, block=self.form.block)
+        arrival = (times - (times[0] if self.form.relative else 0)) / self.form.per_second
+        return Requests(arrival=arrival, prompt=prompt.astype(np.int64), output=output.astype(np.int64), names=names)
 
 
-def _entry(path: Path, line: int, text: str) -> Mapping[str, Any]:
+TOKENS = ("number of tokens", f"a whole number from 1 to {LONGEST}")
+
+
+def _fails(convert: Convert, cell: str) -> bool:
     try:
-        entry = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not valid JSON: {error}", place=Place(file=str(path), line=line)) from None
-    if not isinstance(entry, dict):
-        raise InputError("each line is one request as a JSON object", place=Place(file=str(path), line=line), given=text[:40])
-    return entry
-
-
-def _field(path: Path, line: int, entry: Mapping[str, Any], name: str) -> str:
-    if name not in entry:
-        raise InputError(
-            "missing field", place=_place(path, line, name), given=", ".join(entry), allowed=", ".join((*MOONCAKE, "hash_ids"))
-        )
-    value = entry[name]
-    # A truth value is a number to Python, but not to whoever wrote it.
-    return "" if isinstance(value, bool) else str(value)
-
-
-def _hashes(given: Any, prompt: int, place: Place) -> Sequence[int]:
-    """The names of the blocks that the prompt fills; the last, partly filled one is nobody's to share."""
-    if not isinstance(given, list) or not all(type(name) is int and 0 <= name < MOST_NAME for name in given):
-        raise InputError("bad hashes", place=place, given=str(given)[:40], allowed="a list of whole numbers of 0 or more")
-    return given[: prompt // MOONCAKE_BLOCK]
-
-
-def _place(path: Path, line: int, column: str) -> Place:
-    return Place(file=str(path), line=line, path=column)
-
-
-def _read(reader: Callable[[str], Seconds], text: str, place: Place, allowed: str) -> Seconds:
-    try:
-        return reader(text)
+        convert([cell])
     except (ValueError, OverflowError):
-        raise InputError("bad arrival time", place=place, given=text, allowed=allowed) from None
+        return True
+    return False
 
 
-def _tokens(text: str, place: Place) -> int:
-    try:
-        value = float(text)
-        if value != int(value) or not 1 <= value <= LONGEST:
-            raise ValueError(text)
-    except (ValueError, OverflowError):
-        raise InputError("bad number of tokens", place=place, given=text, allowed=f"a whole number from 1 to {LONGEST}") from None
-    return int(value)
-
-
-def _check(path: Path, column: str, arrival: Sequence[Seconds], lines: Sequence[int]) -> None:
-    if not arrival:
-        raise InputError("the trace is empty: it has no request with an answer", place=Place(file=str(path)))
-    back = np.diff(np.array(arrival)) < 0
-    if back.any():
-        row = int(np.argmax(back)) + 1
-        raise InputError(
-            "arrival times are not in order", place=_place(path, lines[row], column),
-            given=f"{arrival[row]!r} s after {arrival[row - 1]!r} s", allowed="times that do not fall", hint="sort the trace by time",
-        )  # fmt: skip
+def _is_name(name: Any) -> bool:
+    return type(name) is int and 0 <= name < MOST_NAME

@@ -9,7 +9,7 @@ from pathlib import Path
 from tapeout.errors import InputError, did_you_mean
 from tapeout.serving import arrivals
 from tapeout.serving.arrivals import Sampler
-from tapeout.serving.fleet import dealt
+from tapeout.serving.lengths import EmpiricalLengths, lengths_of
 from tapeout.serving.requests import Requests
 from tapeout.serving.synthetic import SHIPPED, shipped_trace
 from tapeout.serving.traces import read_trace
@@ -59,23 +59,27 @@ def traffic(text: str, lengths: Sampler | None, *, count: int | None, seed: int,
         rate, shape = _parameters(text, name, rest)
         made = RULES[name][0](count or 1000, rate * speed, shape, lengths, seed)
         return Traffic(requests=made, words=text)
-    path = Path(text)
-    if text in SHIPPED:
-        path = shipped_trace(text)
-    elif not path.exists():
-        raise InputError("unknown traffic", given=text, allowed=ALLOWED, hint=did_you_mean(name, [*RULES, *SHIPPED]))
+    path = _path(text, "unknown traffic", ALLOWED, did_you_mean(name, [*RULES, *SHIPPED]))
     if lengths is not None:
         raise InputError("a trace has lengths of its own", given=text, hint="leave the lengths out, or give a rule such as poisson:5")
-    found = read_trace(path)
+    found = read_trace(path, most=count)
     omitted = f", {found.omitted} failed requests left out" if found.omitted else ""
-    requests = _first(found.requests, count)
-    return Traffic(requests=arrivals.faster(requests, speed), words=f"{path.name} ({found.format}{omitted})")
+    return Traffic(requests=arrivals.faster(found.requests, speed), words=f"{path.name} ({found.format}{omitted})")
 
 
-def _first(requests: Requests, count: int | None) -> Requests:
-    if count is None or count >= len(requests):
-        return requests
-    return dealt(requests, slice(count), requests.users)
+def lengths_in(text: str) -> EmpiricalLengths:
+    """The lengths of the trace or file that `text` names, to be drawn for arrivals by rule; raises InputError where there is none."""
+    allowed = f"a trace ({', '.join(SHIPPED)}) or a file"
+    return lengths_of(read_trace(_path(text, "unknown lengths", allowed, did_you_mean(text, SHIPPED))).requests)
+
+
+def _path(text: str, what: str, allowed: str, hint: str | None) -> Path:
+    if text in SHIPPED:
+        return shipped_trace(text)
+    path = Path(text)
+    if not path.exists():
+        raise InputError(what, given=text, allowed=allowed, hint=hint)
+    return path
 
 
 def _parameters(text: str, name: str, rest: str) -> tuple[QueriesPerSecond, Shape]:

@@ -1,4 +1,4 @@
-"""Paged KV blocks, one object a block: who holds which, what they hold, and which free one is used next. Plain, for the plain loop.
+"""Paged KV blocks, one entry a block: who holds which, what they hold, and which free one is used next. Plain, for the plain loop.
 
 Free blocks stand in the order in which they came free, those of one sequence from its last to its first. A block whose content has a
 name stays findable until it is used anew; a second block of the same content is given back and the first shared.
@@ -64,6 +64,7 @@ class BlockPool:
         for _ in range(count):
             self.serial -= 1
             self.free[self.serial] = None
+            self.free.move_to_end(self.serial, last=False)
 
     def release(self, names: Sequence[int]) -> None:
         """One holder fewer of each, from the last to the first."""

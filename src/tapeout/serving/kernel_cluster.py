@@ -1,0 +1,190 @@
+"""The fast loop of a cluster: events in order of time, and between them every replica on its own.
+
+A replica that makes events itself (it hands requests over, or its completions send new ones) goes on only up to where another one
+might meet it. The others go on when somebody asks how they stand, or at the end.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tapeout.serving import kernel_fleet as fl
+from tapeout.serving import kernel_state as at
+from tapeout.serving.compiled import compiled, compiled_apart, compiled_openly
+from tapeout.serving.kernel_blocks import give_back
+from tapeout.serving.kernel_fleet import Fleet, is_short, limits_of, look_again, pop_event, push_event, set_clocks
+from tapeout.serving.kernel_ranks import advance_replica
+from tapeout.serving.kernel_replicas import come_up, fail, scale
+from tapeout.serving.kernel_routing import class_of, route
+from tapeout.serving.kernel_state import State, Trace, of_engine
+
+
+@compiled_openly
+def run(fleet: Fleet, trace: Trace, states: State) -> int:
+    """Go on until all requests are complete, or a pause is due; says which."""
+    shared = states.shared
+    while shared[at.COMPLETED] < len(trace.prompt):
+        if is_short(fleet, states):
+            return fl.PAUSED
+        shared[at.WORK] -= 1
+        until = _next_time(fleet, states)
+        kind, item = _next_event(fleet, states, until)
+        maker, meeting = _first_maker(fleet, until)
+        asked = _asked(fleet, trace, kind, item)
+        if maker >= 0:
+            until, asked = meeting, NOBODY
+        all_stand = (maker < 0 and asked == NOBODY) or _go_on(fleet, trace, states, maker, asked, until)
+        if maker >= 0:
+            _report(fleet, trace, states, maker)
+        elif all_stand and shared[at.COMPLETED] < len(trace.prompt):
+            if kind == fl.NOTHING:
+                return fl.STUCK
+            _happen(fleet, trace, states, kind, item, until)
+    return fl.DONE
+
+
+@compiled
+def _next_time(fleet: Fleet, states: State) -> float:
+    """When something happens next; infinite where nothing will."""
+    found = fleet.event_time[0] if fleet.tally[fl.EVENTS] > 0 else math.inf
+    if fleet.tally[fl.ARRIVED] < fleet.users:
+        found = min(found, states.arrival[fleet.tally[fl.ARRIVED]])
+    return float(found)
+
+
+@compiled
+def _first_maker(fleet: Fleet, time: float) -> tuple[int, float]:
+    """The replica that makes events and has to go on first, if before `time`, else -1; and how far it may."""
+    if fleet.makers == 0:
+        return -1, time
+    found, first, second = -1, math.inf, math.inf
+    for replica in range(len(fleet.action)):
+        if fleet.makes[replica]:
+            action = fleet.action[replica]
+            if action < first:
+                found, first, second = replica, action, first
+            else:
+                second = min(second, action)
+    if first >= time:
+        return -1, time
+    # Of two at one time the first takes a step.
+    return found, min(time, second if second > first else float(np.nextafter(second, math.inf)))
+
+
+@compiled_apart
+def _report(fleet: Fleet, trace: Trace, states: State, replica: int) -> None:
+    """What the last step of a replica causes: requests handed over, and the next of users who have their answer."""
+    first_only = fleet.limits[fleet.pool[replica], fl.FIRST_ONLY]
+    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+        count, now = states.tally[engine], states.clock[engine, at.NOW]
+        request = int(count[at.OUTBOX])
+        count[at.OUTBOX] = -1
+        while request >= 0:
+            after = int(states.following[request])
+            if first_only and trace.output[request] > 1:
+                begin = max(now, states.clock[engine, at.LINK_FREE])
+                end = begin + trace.prompt[request] * fleet.link_token
+                states.clock[engine, at.LINK_FREE] = end
+                states.engine[request] = engine
+                states.join[request] = fleet.epoch[replica]
+                push_event(fleet, end + fleet.link_latency, fl.DELIVERED, request)
+            elif fleet.tally[fl.UNSENT] < len(trace.prompt):
+                sent = int(fleet.tally[fl.UNSENT])
+                fleet.tally[fl.UNSENT] += 1
+                states.arrival[sent] = now
+                push_event(fleet, now, fl.ARRIVES, sent)
+            request = after
+    look_again(fleet, states, replica)
+
+
+@compiled
+def _next_event(fleet: Fleet, states: State, time: float) -> tuple[int, int]:
+    """What happens at `time`, and to whom; the trace's own arrivals come first."""
+    arrived = fleet.tally[fl.ARRIVED]
+    if arrived < fleet.users and states.arrival[arrived] <= time:
+        return fl.FROM_TRACE, int(arrived)
+    if fleet.tally[fl.EVENTS] > 0:
+        return int(fleet.event_kind[0]), int(fleet.event_item[0])
+    return fl.NOTHING, -1
+
+
+NOBODY, EVERYBODY = -1, -2
+
+
+@compiled
+def _asked(fleet: Fleet, trace: Trace, kind: int, item: int) -> int:
+    """The class of pools that an event asks how they stand, or nobody, or everybody."""
+    if kind == fl.NOTHING or kind == fl.FAILS or kind == fl.TICKS:
+        return EVERYBODY
+    if fleet.rule == fl.ROUND_ROBIN:
+        return NOBODY
+    if kind == fl.DELIVERED:
+        return fleet.decode_class
+    return int(fleet.kind[fleet.pool[item]] if kind == fl.COMES_UP else class_of(fleet, trace, item))
+
+
+@compiled_apart
+def _go_on(fleet: Fleet, trace: Trace, states: State, only: int, klass: int, until: float) -> bool:
+    """Let the replica `only`, or those of a class, go on to `until`; False where one of these did not get there, since a pause is due."""
+    first, last = 0, len(fleet.pool)
+    if only >= 0:
+        first, last = only, only + 1
+    for replica in range(first, last):
+        mine = only >= 0 or klass == EVERYBODY or fleet.kind[fleet.pool[replica]] == klass
+        if mine and fleet.action[replica] < until:
+            advance_replica(fleet, trace, states, replica, until)
+            if fleet.action[replica] < until:
+                return False
+    return True
+
+
+@compiled_apart
+def _happen(fleet: Fleet, trace: Trace, states: State, kind: int, item: int, time: float) -> None:
+    """An event takes place; of arrivals that ask nobody all up to the next other event do."""
+    if kind == fl.FROM_TRACE:
+        last = fleet.users if fleet.rule == fl.ROUND_ROBIN and fleet.makers == 0 else item + 1
+        until = fleet.event_time[0] if fleet.tally[fl.EVENTS] > 0 else math.inf
+        while item < last and states.arrival[item] <= until:
+            route(fleet, trace, states, class_of(fleet, trace, item), item, float(states.arrival[item]))
+            item += 1
+        fleet.tally[fl.ARRIVED] = item
+        return
+    pop_event(fleet)
+    klass = fleet.decode_class
+    if kind == fl.COMES_UP:
+        come_up(fleet, trace, states, item, time)
+        return
+    if kind == fl.FAILS:
+        fail(fleet, trace, states, item, time)
+        return
+    if kind == fl.TICKS:
+        scale(fleet, states, item, time)
+        return
+    if kind == fl.DELIVERED:
+        _take_over(fleet, trace, states, item, time)
+    else:
+        klass = class_of(fleet, trace, item)
+    route(fleet, trace, states, klass, item, time)
+
+
+@compiled_apart
+def _take_over(fleet: Fleet, trace: Trace, states: State, request: int, now: float) -> None:
+    """The cache of a prompt has arrived: its blocks come free where it was made."""
+    sender = int(states.engine[request])
+    replica = fleet.replica[sender]
+    state = of_engine(states, sender)
+    if states.join[request] == fleet.epoch[replica]:
+        give_back(limits_of(fleet, sender), trace, state, request, state.computed[request])
+        if state.tally[at.STALLED] > 0:
+            state.tally[at.STALLED] = 0
+            set_clocks(fleet, states, replica, max(now, state.clock[at.NOW]))
+            look_again(fleet, states, replica)
+    elif limits_of(fleet, sender).caching:
+        states.named[request] = 0
+    states.kept[request] = states.computed[request]
+    states.computed[request] = 0
+    states.status[request] = at.BROUGHT
+    if limits_of(fleet, sender).keeps:
+        states.since[request] = states.first[request]

@@ -1,0 +1,68 @@
+"""Replicas of several engines in lockstep: the slowest one's step is everybody's."""
+
+from __future__ import annotations
+
+import math
+
+from tapeout.serving import kernel_state as at
+from tapeout.serving.compiled import compiled
+from tapeout.serving.kernel import advance, carry_out, has_work, is_stalled, next_ready, planned, receive
+from tapeout.serving.kernel_fleet import NOISE_STRIDE, Fleet, is_short, limits_of, look_again, set_clocks, tables_of
+from tapeout.serving.kernel_schedule import schedule
+from tapeout.serving.kernel_state import State, Trace, of_engine
+
+
+@compiled
+def advance_replica(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> None:
+    """Go on to the end of the step that runs at `until`, or until there is nothing to do, something to report, or a pause is due."""
+    engine = fleet.first[replica]
+    if fleet.ranks[replica] == 1:
+        advance(tables_of(fleet, engine), limits_of(fleet, engine), trace, of_engine(states, engine), until)
+    else:
+        while _step_together(fleet, trace, states, replica, until):
+            pass
+    look_again(fleet, states, replica)
+
+
+@compiled
+def _step_together(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> bool:
+    """One turn of a replica; False where it is not to take another."""
+    first, last = fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]
+    now = states.clock[first, at.NOW]
+    if now >= until or is_short(fleet, states):
+        return False
+    states.shared[at.WORK] -= 1
+    seconds, ready = _plan(fleet, trace, states, replica)
+    if seconds < 0:
+        if ready < until:
+            set_clocks(fleet, states, replica, max(ready, now))
+        return ready < until
+    seconds *= fleet.noise[(NOISE_STRIDE * replica + fleet.steps[replica]) & (len(fleet.noise) - 1)]
+    fleet.steps[replica] += 1
+    going = True
+    for engine in range(first, last):
+        count = states.tally[engine]
+        if fleet.takes_part[engine]:
+            carry_out(tables_of(fleet, engine), limits_of(fleet, engine), trace, of_engine(states, engine), seconds)
+            going = going and count[at.OUTBOX] < 0
+        else:
+            count[at.ANSWERED_BEFORE] = count[at.ANSWERED]
+    set_clocks(fleet, states, replica, now + seconds)
+    return going
+
+
+@compiled
+def _plan(fleet: Fleet, trace: Trace, states: State, replica: int) -> tuple[float, float]:
+    """Seconds of the longest step of the engines with work, below 0 where there are none, and when the next request is there."""
+    seconds, ready = -1.0, math.inf
+    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+        state, limits = of_engine(states, engine), limits_of(fleet, engine)
+        receive(limits, trace, state)
+        fleet.takes_part[engine] = False
+        ready = min(ready, next_ready(state.tally, state.ready))
+        if has_work(state.tally):
+            schedule(limits, trace, state)
+            if not is_stalled(limits, state):
+                fleet.takes_part[engine] = True
+                seconds = max(seconds, planned(tables_of(fleet, engine), limits, trace, state))
+    return seconds, ready
