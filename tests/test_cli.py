@@ -65,6 +65,11 @@ def test_help_imports_nothing_heavy() -> None:
         (("price", "meta-llama/Llama-3.1-8B", "--isl", "0"), "greater than or equal to 1"),
         (("price", "meta-llama/Llama-3.1-8B", "--date", "2026-13-01"), "--date is not a date"),
         (("price", "no/such/config.json"), "config.json"),
+        (("price", "meta-llama/Llama-3.1-8B", "--attainment", "101%"), "--attainment is not a share"),
+        (("price", "meta-llama/Llama-3.1-8B", "--attainment", "most"), "--attainment is not a share"),
+        (("goodput", "meta-llama/Llama-3.1-8B", "--on", "nvidia-h100-sxm:2", "--token-budgets", "0"), "whole numbers of 1 or more"),
+        (("goodput", "meta-llama/Llama-3.1-8B", "--on", "nvidia-h100-sxm:2", "--traffic", "poison:1"), "did you mean poisson"),
+        (("goodput", "meta-llama/Llama-3.1-8B", "--on", "nvidia-h100-sxm:two"), "no number of chips"),
         (("catalog", "chips", "nvidia-h1000"), "did you mean"),
         (("catalog", "sources", "nonsense"), "unknown source"),
         (("catalog", "towns"), "towns"),
@@ -111,6 +116,36 @@ def test_price_gives_the_same_rows_as_table_json_and_csv(run: Callable[..., Ran]
     prices = [row["usd_per_million_output_tokens"]["p50"] for row in rows]
     assert prices == sorted(prices)
     assert "nvidia-h100-sxm" in run(*arguments).out
+
+
+def test_price_shows_the_traffic_behind_a_token(run: Callable[..., Ran]) -> None:
+    """The price of the hour over the tokens that the shown rate of requests makes on the chips of a replica."""
+    arguments = ("price", "meta-llama/Llama-3.1-8B", "--chips", "nvidia-h100-sxm", "--osl", "200")
+    (row,) = json.loads(run(*arguments, "-o", "json").out)
+    tokens = row["goodput_requests_per_s"] * 200 / row["chips"]
+    assert row["tokens_per_s_per_chip"] == pytest.approx(tokens)
+    assert row["usd_per_million_output_tokens"]["p50"] == pytest.approx(row["usd_per_chip_hour"] / 3600 / tokens * 1e6)
+    assert row["slo_attainment"] >= row["slo_attainment_wanted"] == 0.9
+    assert (row["ttft_ms"] <= 2000, row["tpot_ms"] <= 50, row["measure"]) == (True, True, "goodput")
+    shown = run(*arguments).out
+    assert "TTFT 2s, TPOT 50ms for 90 % of queries" in shown
+    assert "Keep limits" in shown
+    assert run(*arguments, "--attainment", "99.9%").out != shown
+    means = run(*arguments, "--attainment", "mean")
+    assert "on the mean" in means.out
+    assert "Keep limits" not in means.out
+
+
+def test_goodput_ranks_the_deployments_of_some_chips(run: Callable[..., Ran]) -> None:
+    arguments = ("goodput", "meta-llama/Llama-3.1-8B", "--on", "nvidia-h100-sxm:2", "--requests", "1500", "--seeds", "2", "--workers", "1")
+    rows = json.loads(run(*arguments, "--sequences", "32,256", "-o", "json").out)
+    assert {row["deployment"] for row in rows} == {"tp 1", "tp 2", "tp 1, pp 2"}
+    assert {row["most_sequences"] for row in rows} == {32, 256}
+    searched = [row["goodput_requests_per_s"] for row in rows if not row["is_bound"]]
+    assert searched == sorted(searched, reverse=True)
+    shown = run(*arguments)
+    assert "3 of 3 fleets" in shown.out
+    assert run(*arguments, "--slo", "1us/1us").code == 3
 
 
 @pytest.mark.parametrize("basis", ["rent", "reserved", "own"])
@@ -233,6 +268,29 @@ def test_validate_scores_a_table_in_every_form_and_writes_a_page(run: Callable[.
     assert float(written[0]["predicted"]) / 300 - 1 == pytest.approx(float(written[0]["error"]))
     assert len(list(csv.DictReader(io.StringIO(run("validate", "--cases", str(measured), "-o", "csv").out)))) == len(rows)
     assert "Median error" in run("validate", "--cases", str(measured)).out
+
+
+def test_validate_drives_online_rows_through_the_simulator(run: Callable[..., Ran], tmp_path: Path) -> None:
+    measured, out = tmp_path / "measured.csv", tmp_path / "out"
+    offline = GOOD.replace("a,online", "b,offline", 1)
+    measured.write_text(f"{HEADER},ttft_ms,tpot_ms,output_tokens_per_s_per_chip\n{GOOD},300,20,\n{offline},,,2000\n")
+    ran = run("validate", "--cases", str(measured), "--simulate", "--out", str(out), "-o", "json")
+    assert ran.code == 0
+    rows = json.loads(ran.out)
+    assert [(row["group"], row["quantity"]) for row in rows[:2]] == [("all", "ttft_ms"), ("all", "tpot_ms")]
+    plain = json.loads(run("validate", "--cases", str(measured), "-o", "json").out)
+    assert [row["closed_form_error"] for row in rows[:2]] == [row["median_error"] for row in plain[:2]]
+    assert all(row["median_error"] != row["closed_form_error"] for row in rows)
+    assert {row["case"] for row in json.loads((out / "rows.json").read_text())} == {"a"}
+
+
+@pytest.mark.parametrize(("options", "what"), [(("--leave-one-out",), "exclude each other"), ((), "no online row to simulate")])
+def test_validate_simulates_online_rows_alone(run: Callable[..., Ran], tmp_path: Path, options: tuple[str, ...], what: str) -> None:
+    measured = tmp_path / "measured.csv"
+    measured.write_text(f"{HEADER},output_tokens_per_s_per_chip\n{GOOD.replace('online', 'offline', 1)},2000\n")
+    ran = run("validate", "--cases", str(measured), "--simulate", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert what in ran.err
 
 
 def test_validate_names_the_bad_cell_and_writes_nothing(run: Callable[..., Ran], tmp_path: Path) -> None:
@@ -386,9 +444,26 @@ def test_simulate_prints_the_promised_fields(run: Callable[..., Ran]) -> None:
         (("--traffic", "poisson:5", "--slo", "mlperf"), "did you mean mlperf-server"),
         (("--traffic", "poisson:5", "--pp", "2"), "does not divide 2 chips|exceeds 2 chips"),
         (("--users", "3", "--goodput"), "a closed loop sets its own rate"),
+        (("--traffic", "poisson:5", "--routing", "least"), "unknown routing.*did you mean least-loaded"),
+        (("--traffic", "poisson:5", "--on", "nvidia-h100-sxm:2"), "names a chip twice"),
+        (("--traffic", "poisson:5", "--disaggregate", "2"), "PREFILL:DECODE"),
+        (("--traffic", "poisson:5", "--noise", "2"), "--noise"),
     ],
 )
 def test_simulate_refuses_bad_input(run: Callable[..., Ran], words: tuple[str, ...], message: str) -> None:
     found = run(*SIMULATED, *words)
     assert found.code == 2
     assert re.search(message, found.err)
+
+
+def test_simulate_leaves_its_report_in_a_folder(run: Callable[..., Ran], tmp_path: Path) -> None:
+    found = run(*SIMULATED, "--traffic", "poisson:5", "--out", str(tmp_path / "new" / "run"), "-o", "json")
+    assert found.code == 0, found.err
+    names = {path.name for path in (tmp_path / "new" / "run").iterdir()}
+    assert names == {"requests.csv", "requests.parquet", "timeline.csv", "summary.json", "simulation.html"}
+    assert json.loads((tmp_path / "new" / "run" / "summary.json").read_text()) == json.loads(found.out)
+    (tmp_path / "file").write_text("")
+    refused = run(*SIMULATED, "--traffic", "poisson:5", "--out", str(tmp_path / "file"))
+    assert refused.code == 2
+    assert "the output folder is a file" in refused.err
+    assert refused.out == ""

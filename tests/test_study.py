@@ -15,6 +15,7 @@ from tapeout.report.assumptions import WORST_FIRST
 from tapeout.report.plan_evidence import evidence
 from tapeout.report.plan_run import plan_record, run
 from tapeout.report.plan_words import own_chip_answer, summary
+from tapeout.serving.best import Carried
 from tapeout.sourcing.finance import cash_by_quarter, levelised_cost_per_query, unmet_share
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
@@ -40,19 +41,20 @@ def test_throughput_comes_from_the_performance_model(found: study.PlanStudy) -> 
     for offer in found.problem.offers:
         for index, (name, model) in enumerate(found.scenario.models.items()):
             serving = found.servings[offer.chip, name]
-            expected = serving.prediction.output_rate_per_chip.value / model.answer.value if isinstance(serving, Serving) else 0.0
+            expected = serving.rate.value / model.answer.value if isinstance(serving, Serving) else 0.0
             available = finance().operation.availability.value if offer.owned else 1.0
             assert offer.throughput[index] == pytest.approx(expected * available, rel=1e-12)
             if isinstance(serving, Serving):
-                assert serving.prediction.tpot.value <= model.time_per_output_token
-                assert serving.prediction.ttft.value <= model.time_to_first_token
+                assert isinstance(serving, Carried)
+                assert serving.attainment >= model.attainment
+                assert serving.rate.value == pytest.approx(serving.request_rate / serving.fleet.chips * model.answer.value)
 
 
 def test_the_bands_of_the_throughputs_are_those_of_the_predictions(found: study.PlanStudy) -> None:
     bands = study.throughput_bands(found.scenario, found.chips, found.servings)
     for (chip, model), serving in found.servings.items():
         index = list(found.scenario.models).index(model)
-        rate = serving.prediction.output_rate_per_chip if isinstance(serving, Serving) else None
+        rate = serving.rate if isinstance(serving, Serving) else None
         expected = (rate.low / rate.value, rate.high / rate.value) if rate else (1.0, 1.0)
         assert (bands[chip].low[index], bands[chip].high[index]) == expected
         assert bands[chip].generation == found.chips.by_name[chip].generation
@@ -77,7 +79,7 @@ def test_every_throughput_is_shown_with_its_band_source_and_grade(found: study.P
     for (chip, model), serving in found.servings.items():
         if isinstance(serving, Serving):
             row = next(row for row in rows if row.name.startswith(f"throughput {chip}: {model}, "))
-            assert row.value == f"{serving.prediction.output_rate_per_chip.value:,.4g} token/s per chip"
+            assert row.value == f"{serving.rate.value:,.4g} token/s per chip"
             assert row.low != row.value != row.high
             assert row.source in sources()
             coefficients = efficiency(serving.chip.generation, efficiencies())

@@ -29,6 +29,7 @@ PINT_NAMES = {
     "%": "percent",
     "1": "dimensionless",
     "Hz": "1/second",
+    "V": "volt",
 }
 
 # Symbols by dimension, so that any two of a row convert into each other; both sides of a quotient are drawn from such rows.
@@ -40,6 +41,7 @@ ROWS = [
     ["USD", "kUSD", "MUSD", "cent"],
     ["J", "kJ", "Wh", "kWh", "MWh"],
     ["W", "kW", "MW", "GW"],
+    ["g", "kg", "mg"],
     ["m", "mm", "cm", "um", "nm"],
     ["m2", "cm2", "mm2"],
 ]

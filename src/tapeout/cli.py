@@ -10,16 +10,20 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tapeout import __version__
-from tapeout.console import Output, OutputOption, iso_date, limit, say, seconds, today
+from tapeout.cli_cost import cost
+from tapeout.cli_export import export
+from tapeout.cli_goodput import goodput
+from tapeout.cli_price import price
+from tapeout.cli_print import print_table
+from tapeout.cli_programme import programme
+from tapeout.cli_simulate import simulate
+from tapeout.console import Output, OutputOption, say, seconds, today
 from tapeout.errors import CancelledError, InputError, LimitNotMetError, Place, TapeoutError
-
-if TYPE_CHECKING:
-    from tapeout.report.tables import Table
 
 app = typer.Typer(
     help="Should we tape out our own AI chip; which one, when; and what do we run on until it arrives?",
@@ -28,14 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class PriceBasis(StrEnum):
-    """Whose price of a chip-hour `price` takes."""
-
-    RENT = "rent"
-    RESERVED = "reserved"
-    OWN = "own"
 
 
 class GroupBy(StrEnum):
@@ -87,7 +83,7 @@ def plan(
     folder = files.prepare_folder(out)
     found = study.plan(scenario, gap=gap, time_limit=seconds("--time-limit", time_limit), say=say)
     written = files.write_run(folder, plan_run.run(found, version=__version__, date=today()))
-    _print(plan_run.summary_table(found), output)
+    print_table(plan_run.summary_table(found), output)
     say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
     if found.plan.status == "cancelled":
         raise CancelledError(f"stopped; what was written is the best plan so far, proven within {found.plan.gap:.2%} of the optimum")
@@ -95,88 +91,11 @@ def plan(
         raise LimitNotMetError(f"the solver stopped at a gap of {found.plan.gap:.2%}, above {gap:.2%}; raise --time-limit or --gap")
 
 
-@app.command()
-def price(
-    model: Annotated[str, typer.Argument(help="A model id, or the path of a config.json.")],
-    chips: Annotated[str, typer.Option(help="Chip ids, separated by commas; all of the catalogue by default.")] = "",
-    precision: Annotated[str, typer.Option(help="bf16, fp8, int8 or fp4.")] = "fp8",
-    isl: Annotated[int, typer.Option(min=1, help="Prompt tokens of a query.")] = 1024,
-    osl: Annotated[int, typer.Option(min=1, help="Answer tokens of a query.")] = 256,
-    ttft: Annotated[str, typer.Option(help="Limit on the mean time to the first token, such as 2s; 'none' for no limit.")] = "2s",
-    tpot: Annotated[str, typer.Option(help="Limit on the mean time per further token, such as 50ms; 'none' for no limit.")] = "50ms",
-    basis: Annotated[PriceBasis, typer.Option("--price", help="Rented on demand, reserved for a year, or owned.")] = PriceBasis.RENT,
-    date: Annotated[str, typer.Option(help="Date of the prices (ISO); today by default.")] = "",
-    efficiencies: EfficienciesOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Rank chips by the cost of a model's tokens inside the latency limits."""
-    from tapeout.hardware import catalog
-    from tapeout.performance.best import Demand
-    from tapeout.performance.efficiency import read_efficiencies
-    from tapeout.report import price_view
-    from tapeout.report.tables import dump_json
-    from tapeout.sourcing.quotes import Basis, quotes
-    from tapeout.workload.catalog import model as find_model
-
-    wanted = [catalog.chip(name.strip()) for name in chips.split(",") if name.strip()] or list(catalog.chips().values())
-    demand = Demand(
-        model=find_model(model), precision=precision, prompt=isl, output=osl, ttft=limit("--ttft", ttft), tpot=limit("--tpot", tpot)
-    )
-    day = iso_date(date) if date else today()
-    found = quotes(demand, wanted, Basis(basis), day, read_efficiencies(efficiencies) if efficiencies else None)
-    title = f"{demand.model.name} at {precision}, {isl} tokens in, {osl} out, TTFT {ttft}, TPOT {tpot}: {basis} prices of {day}"
-    note = "$/Mtok out charges the whole query to its output tokens; p5 to p95 from price spread and prediction band."
-    note += f" Coefficients from {efficiencies}." if efficiencies else ""
-    ranked, refused = price_view.price_table(title, found, note), price_view.refusal_table(found)
-    if output is Output.JSON:
-        typer.echo(dump_json(price_view.price_rows(found)), nl=False)
-    else:
-        _print(ranked, output)
-        if refused.rows and output is Output.TABLE:
-            _print(refused, output)
-    if not ranked.rows:
-        raise LimitNotMetError("no chip serves the model inside the limits")
+app.command()(price)
 
 
-@app.command()
-def simulate(
-    model: Annotated[str, typer.Argument(help="A model id, or the path of a config.json.")],
-    on: Annotated[str, typer.Option(help="Chips, such as nvidia-h100-sxm:8.")],
-    traffic: Annotated[str, typer.Option(help="A rule such as poisson:5 (requests/s), the name of a trace, or a file.")] = "",
-    users: Annotated[int | None, typer.Option(min=1, help="A closed loop of so many users in the place of traffic.")] = None,
-    slo: Annotated[str, typer.Option(help="Limits such as 2s/50ms (TTFT/TPOT), or a preset: mlperf-server.")] = "common",
-    precision: Annotated[str, typer.Option(help="bf16, fp8, int8 or fp4.")] = "fp8",
-    isl: Annotated[int | None, typer.Option(min=1, help="Prompt tokens of a request; 1024 unless a trace says.")] = None,
-    osl: Annotated[int | None, typer.Option(min=1, help="Answer tokens of a request; 256 unless a trace says.")] = None,
-    requests: Annotated[int | None, typer.Option(min=1, help="Requests; 1000, or all of a trace.")] = None,
-    speed: Annotated[float, typer.Option(help="Factor on the rate of the traffic.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="What decides all chance.")] = 1,
-    tp: Annotated[int | None, typer.Option(min=1, help="Tensor parallelism; by default the deployment that keeps most limits.")] = None,
-    pp: Annotated[int, typer.Option(min=1, help="Pipeline stages; the simulator takes 1.")] = 1,
-    ep: Annotated[int, typer.Option(min=1, help="Expert parallelism.")] = 1,
-    dp: Annotated[int, typer.Option(min=1, help="Attention ranks of one replica.")] = 1,
-    policy: Annotated[list[str] | None, typer.Option(help="A setting of the scheduler as KEY=VALUE; may be given again.")] = None,
-    goodput: Annotated[bool, typer.Option("--goodput", help="Search the highest rate that keeps the limits, over five seeds.")] = False,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Simulate a fleet under traffic: latencies, goodput inside limits, and what a token costs at this load."""
-    from tapeout.report import simulation_run, simulation_view
-    from tapeout.report.tables import dump_json
-
-    if tp is None and (pp, ep, dp) != (1, 1, 1):
-        raise InputError("--pp, --ep and --dp need --tp", hint="give --tp as well, or none of them")
-    wanted = simulation_run.Wanted(
-        model=model, on=on, traffic=traffic, users=users, slo=slo, precision=precision, prompt=isl, output=osl, requests=requests,
-        speed=speed, seed=seed, parallel=None if tp is None else (tp, pp, ep, dp), policy=tuple(policy or ()),
-    )  # fmt: skip
-    found = simulation_run.simulation(wanted, date=today(), search=goodput, say=say)
-    if output is Output.JSON:
-        typer.echo(dump_json(found.row), nl=False)
-    elif output is Output.CSV:
-        _print(simulation_run.table(found), output)
-    else:
-        _print(simulation_view.latency_table(found.title, found.row), output)
-        _print(simulation_view.load_table(found.row), output)
+app.command()(simulate)
+app.command()(cost)
 
 
 @app.command()
@@ -192,18 +111,23 @@ def frontier(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Tokens/s per chip against tokens/s per user, over deployments and loads."""
-    from tapeout.report import simulation_run, simulation_view
+    from tapeout.report import simulation_run, simulation_view, simulation_wanted
     from tapeout.report.tables import dump_json
 
-    wanted = simulation_run.Wanted(
-        model=model, on=on, traffic="", users=None, slo=slo, precision=precision, prompt=isl, output=osl, requests=requests,
+    wanted = simulation_wanted.Wanted(
+        model=model, on=(on,), traffic="", users=None, slo=slo, precision=precision, prompt=isl, output=osl, requests=requests,
         speed=1.0, seed=seed, parallel=None, policy=(),
     )  # fmt: skip
     title, points = simulation_run.frontier_points(wanted)
     if output is Output.JSON:
         typer.echo(dump_json(simulation_view.frontier_rows(points)), nl=False)
     else:
-        _print(simulation_view.frontier_table(title, points), output)
+        print_table(simulation_view.frontier_table(title, points), output)
+
+
+app.command()(export)
+app.command()(goodput)
+app.command()(programme)
 
 
 @app.command()
@@ -230,6 +154,7 @@ def validate(
     leave_one_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Predict each chip by coefficients fitted on the rows of all other chips.")
     ] = False,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Drive the online rows through the simulator, as measured.")] = False,
     efficiencies: EfficienciesOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -238,15 +163,20 @@ def validate(
     from tapeout.performance.efficiency import read_efficiencies
     from tapeout.report import files, validation_run
 
+    if leave_one_out and simulate:
+        raise InputError("--leave-one-out and --simulate exclude each other")
     folder = files.prepare_folder(out) if out else None
     coefficients = read_efficiencies(efficiencies) if efficiencies else None
-    found = (
-        validation_run.left_out_validation(cases, coefficients, say) if leave_one_out else validation_run.validation(cases, coefficients)
-    )
+    if leave_one_out:
+        found = validation_run.left_out_validation(cases, coefficients, say)
+    elif simulate:
+        found = validation_run.simulated_validation(cases, coefficients)
+    else:
+        found = validation_run.validation(cases, coefficients)
     if folder:
         written = files.write_files(folder, validation_run.files(found, version=__version__, date=today()))
         say(f"wrote {len(written)} files to {folder}; open {folder / 'validation.html'}")
-    _print(validation_run.printed(found, Group(by)), output)
+    print_table(validation_run.printed(found, Group(by)), output)
     if found.excluded:
         say(f"{found.excluded} of {len(found.measurements)} rows are not scored; with --out, validation.html lists them with the reason")
     if found.unanswered:
@@ -321,7 +251,7 @@ def calibrate(
     second = not measurements if serving is None else serving
     found = calibration_run.calibration(tables, measurements or [], chip or [], start, left_out, second, say)
     written = files.write_files(folder, calibration_run.files(found))
-    _print(calibration_run.printed(found) if output is Output.TABLE else calibration_run.score_table(found), output)
+    print_table(calibration_run.printed(found) if output is Output.TABLE else calibration_run.score_table(found), output)
     say(f"wrote {len(written)} files to {folder}; use them by --efficiencies {folder / 'efficiencies.toml'}")
 
 
@@ -334,7 +264,7 @@ def catalog(
     """List chips, models, prices and sources, or all about one of them."""
     from tapeout.report.catalog_view import KINDS
 
-    _print(KINDS[kind](identifier or None), output)
+    print_table(KINDS[kind](identifier or None), output)
 
 
 @app.command()
@@ -344,22 +274,6 @@ def schema() -> None:
     from tapeout.scenario.schema import export_schema
 
     typer.echo(dump_json(export_schema()), nl=False)
-
-
-def _print(table: Table, output: Output) -> None:
-    from tapeout.report.tables import to_csv, to_json
-
-    if output is Output.JSON:
-        typer.echo(to_json(table), nl=False)
-    elif output is Output.CSV:
-        typer.echo(to_csv(table), nl=False)
-    else:
-        from rich.console import Console
-
-        from tapeout.report.terminal import to_rich
-
-        # A pipe has no width of its own; a narrow guess would fold the columns of a file.
-        Console(width=None if sys.stdout.isatty() else 200).print(to_rich(table))
 
 
 def _usage(error: typer.TyperException) -> None:
@@ -373,6 +287,8 @@ def main() -> None:
     """Run the program; every understood error becomes one message on standard error and its exit code."""
     try:
         code = app(standalone_mode=False) or 0
+        if code == CancelledError.exit_code:  # what Typer makes of Ctrl-C
+            say("tapeout: stopped")
     except typer.TyperException as error:
         _usage(error)
         code = 2

@@ -55,3 +55,31 @@ def seconds(option: str, text: str) -> float:
     if value <= 0:
         raise InputError(f"{option} must be positive", given=text)
     return value
+
+
+def share(option: str, text: str) -> float:
+    """A share given to an option, as a number or in per cent; raises InputError where it is none.
+
+    >>> share("--attainment", "99%")
+    0.99
+    """
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = 0.0
+    if rest or not 0 < value <= 1:
+        raise InputError(f"{option} is not a share", given=text, allowed="above 0 and at most 1, such as 0.99 or 99%")
+    return value
+
+
+def whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    """Whole numbers of 1 or more that were given to an option, separated by commas; raises InputError for anything else.
+
+    >>> whole_numbers("--token-budgets", "512,2048")
+    (512, 2048)
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise InputError(f"{option} must hold whole numbers of 1 or more", given=text, allowed="numbers such as 512,2048")
+    return tuple(int(part) for part in parts)

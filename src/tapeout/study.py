@@ -1,6 +1,6 @@
 """One scenario through the whole flow; reads top to bottom.
 
-scenario -> chips -> how each serves each model -> what each contract costs -> the plan -> an independent check
+scenario -> chips -> what each carries of each model under traffic -> what each contract costs -> the plan -> an independent check
 -> what the bands of the throughputs do to it -> worth of a chip
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.hardware.chip import Chip
-from tapeout.performance.best import Demand, NotServed, Serving, best_servings
+from tapeout.performance.best import Demand, NotServed, Serving
 from tapeout.scenario.document import Document, read_document
 from tapeout.scenario.hardware import Chips, chips_of
 from tapeout.scenario.offers import offers
@@ -22,6 +22,8 @@ from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.references import architecture
 from tapeout.scenario.schema import Scenario, ServedModel
 from tapeout.scenario.supply_side import programmes, sites
+from tapeout.serving.best import best_under_traffic
+from tapeout.serving.compiled import waiting_for_translation
 from tapeout.sourcing import plan as planning
 from tapeout.sourcing.certificate import Certificate, certify
 from tapeout.sourcing.problem import Plan, Problem
@@ -66,6 +68,8 @@ def plan(path: Path, *, gap: Dimensionless, time_limit: Seconds, say: Say) -> Pl
     chips = chips_of(scenario)
     demands = {name: demand(document, model) for name, model in scenario.models.items()}
     say(f"{scenario.title}: {len(scenario.models)} models, {len(scenario.contracts)} contracts, {scenario.quarters} quarters")
+    for line in waiting_for_translation():
+        say(line)
     servings = serve(scenario, chips, demands)
     problem = to_problem(scenario, chips, servings)
     say(f"solving: {len(problem.offers)} offers, {len(problem.sites)} sites, {len(problem.programmes)} programmes")
@@ -117,7 +121,7 @@ def demand(document: Document, model: ServedModel) -> Demand:
 
 
 def serve(scenario: Scenario, chips: Chips, demands: dict[str, Demand]) -> dict[tuple[str, str], Serving | NotServed]:
-    """How each chip serves each model best, by (chip name, model name); each chip in the first precision that it computes."""
+    """How each chip serves each model best under traffic, by (chip name, model name); each chip in the first precision that it computes."""
     found: dict[tuple[str, str], Serving | NotServed] = {}
     for name, wanted in demands.items():
         liked = scenario.models[name].precision
@@ -126,7 +130,8 @@ def serve(scenario: Scenario, chips: Chips, demands: dict[str, Demand]) -> dict[
             at = Demand(
                 model=wanted.model, precision=precision, prompt=wanted.prompt, output=wanted.output, ttft=wanted.ttft, tpot=wanted.tpot
             )
-            found |= {(label, name): serving for label, serving in zip(group, best_servings(at, list(group.values())), strict=True)}
+            servings = best_under_traffic(at, list(group.values()), scenario.models[name].attainment)
+            found |= {(label, name): serving for label, serving in zip(group, servings, strict=True)}
     return found
 
 
@@ -173,9 +178,9 @@ def throughput_bands(scenario: Scenario, chips: Chips, servings: dict[tuple[str,
 def _ends(serving: Serving | NotServed) -> tuple[float, float]:
     if isinstance(serving, NotServed):
         return 1.0, 1.0
-    rate = serving.prediction.output_rate_per_chip
+    rate = serving.rate
     return rate.low / rate.value, rate.high / rate.value
 
 
 def _queries_per_second(serving: Serving | NotServed, model: ServedModel) -> float:
-    return serving.prediction.output_rate_per_chip.value / model.answer.value if isinstance(serving, Serving) else 0.0
+    return serving.rate.value / model.answer.value if isinstance(serving, Serving) else 0.0

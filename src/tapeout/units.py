@@ -49,6 +49,7 @@ Metres = Annotated[float, Unit("m")]
 SquareMetres = Annotated[float, Unit("m2")]
 PerSquareMetre = Annotated[float, Unit("1/m2")]
 Hertz = Annotated[float, Unit("1/s")]
+Volts = Annotated[float, Unit("V")]
 PerYear = Annotated[float, Unit("1/year")]
 Usd = Annotated[float, Unit("USD")]
 UsdPerHour = Annotated[float, Unit("USD/h")]
@@ -81,6 +82,7 @@ _BASES: dict[str, tuple[float, Dimension]] = {
     "m": (1.0, (("m", 1),)),
     "g": (1e-3, (("kg", 1),)),
     "Hz": (1.0, (("s", -1),)),
+    "V": (1.0, (("V", 1),)),
 }
 _FIXED: dict[str, tuple[float, Dimension]] = {
     "1": (1.0, ()),

@@ -8,7 +8,7 @@ import pytest
 
 from tapeout.calibration.bounds import limit_shares
 from tapeout.calibration.measurements import Measurement, Quantity, published
-from tapeout.calibration.validation import Group, checked, compared, left_out, measured
+from tapeout.calibration.validation import Group, checked, compared, comparisons, left_out, measured
 from tapeout.performance.efficiency import Table, efficiencies
 from tapeout.performance.predict import Prediction, predict
 from tapeout.provenance import Sourced
@@ -30,6 +30,14 @@ def test_offline_rows_are_scored_on_tokens_and_online_rows_on_what_they_give(rea
         ("0", Quantity.TTFT), ("0", Quantity.TPOT), ("1", Quantity.RATE), ("2", Quantity.TPOT),
         ("3", Quantity.TTFT), ("3", Quantity.TPOT), ("3", Quantity.RATE), ("4", Quantity.RATE),
     ]  # fmt: skip
+
+
+def test_answers_go_to_the_rows_that_have_a_case(read: Read) -> None:
+    rows = read({"concurrency": "4"}, {"chip": "nvidia-h100-smx"}, {"concurrency": "64"})
+    answers = [answered(rows[0]), answered(rows[2])]
+    found = [one for one in comparisons(rows, answers) if one.quantity is Quantity.TPOT]
+    assert [one.prediction for one in found] == [answers[0], None, answers[1]]
+    assert [one.ratio for one in found] == pytest.approx([answers[0].tpot.value / 0.01, None, answers[1].tpot.value / 0.01])
 
 
 def test_a_perfect_measurement_has_no_error_and_lies_in_the_band(read: Read) -> None:

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeout.cost.die import dies_per_wafer, known_good_die, negative_binomial
+from tapeout.cost.die import dies_per_wafer, known_good_die
 from tapeout.cost.package import chip_last_package
+from tapeout.cost.yields import negative_binomial
 from tapeout.errors import InputError
 
 

@@ -62,19 +62,9 @@ PUBLISHED = [
 @pytest.mark.parametrize("kind", ["hyperscaler", "neocloud"])
 @pytest.mark.parametrize(("chip", "all_in_kilowatt", "price"), PUBLISHED)
 def test_published_owner_hours_are_met_from_average_selling_prices(chip: str, all_in_kilowatt: float, price: float, kind: str) -> None:
-    # a quarter: what a neocloud pays for a server above the average price is not public
+    # a quarter: without staff and repair, which `cost.hour` adds, and with one price of a host for all
     published = rent(chip, "2026-05-01", term=Term.TCO, seller=Seller(kind)).value
     assert published_hour(chip, all_in_kilowatt, price, kind) == pytest.approx(published, rel=0.25)
-
-
-def test_published_owner_hours_are_met_with_little_bias() -> None:
-    # ours are a tenth low on the average: without staff and repair, which the published ones may hold
-    logs = [
-        math.log(published_hour(chip, power, price, kind) / rent(chip, "2026-05-01", term=Term.TCO, seller=Seller(kind)).value)
-        for chip, power, price in PUBLISHED
-        for kind in ("hyperscaler", "neocloud")
-    ]
-    assert abs(float(np.mean(logs))) < 0.12
 
 
 def test_hosting_and_energy_of_an_h200_are_the_published_difference() -> None:
@@ -169,7 +159,7 @@ def test_the_band_agrees_with_a_monte_carlo() -> None:
     band = owner_hour_band(
         capital=(40_000, 32_000, 50_000),
         power=(1400, 1300, 1500),
-        owned_by=owner("hyperscaler"),
+        owned_by=owner("neocloud"),
         place=site("own-build-us"),
         energy=energy_price("texas", 2026),
         utilisation=0.8,
@@ -180,11 +170,11 @@ def test_the_band_agrees_with_a_monte_carlo() -> None:
         normal = random.standard_normal(200_000)
         return value * np.exp(normal * np.where(normal < 0, np.log(value / low), np.log(high / value)) / z80)
 
-    place, run, hyperscaler = site("own-build-us"), finance().operation, owner("hyperscaler")
+    place, run, neocloud = site("own-build-us"), finance().operation, owner("neocloud")
     energy = energy_price("texas", 2026)
     facts = {
-        "rate": hyperscaler.rate,
-        "life": hyperscaler.server_life,
+        "rate": neocloud.rate,
+        "life": neocloud.server_life,
         "pue": place.pue,
         "load": place.load,
         "operations": run.operations,
@@ -197,7 +187,7 @@ def test_the_band_agrees_with_a_monte_carlo() -> None:
         **drawn,
         capital=draw(40_000, 32_000, 50_000),
         power=draw(1400, 1300, 1500),
-        hosting=draw(*hosting_rate(place, 0.09)),
+        hosting=draw(*hosting_rate(place, 0.12)),
         energy_price=draw(energy.value, energy.low, energy.high),
         utilisation=0.8,
     ).total

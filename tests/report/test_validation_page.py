@@ -77,6 +77,19 @@ def test_boxes_and_bars_are_the_scores(found: list[Comparison]) -> None:
             assert bar["value"] == ("-" if one is None else one.coverage)
 
 
+def test_the_closed_form_stands_beside_what_was_simulated(rows: list[Measurement], found: list[Comparison]) -> None:
+    other = [replace(one, ratio=None if one.ratio is None else 1 + 2 * (one.ratio - 1)) for one in found]
+    assert all("closed_form_error" not in row for row in summary_table(found, Group.CHIP, "t").rows)
+    table = summary_table(found, Group.CHIP, "t", closed_form=other)
+    headings = [column.heading for column in table.columns]
+    assert headings.index("Closed form") == headings.index("Median error") + 1
+    for row in table.rows:
+        assert row["closed_form_error"] == pytest.approx(2 * row["median_error"])
+    text = validation_page(title="t", measurements=rows, comparisons=found, colophon="c", closed_form=other)
+    assert text.count(">Closed form<") == 1 + len(Group)
+    assert ">Closed form<" not in page(rows, found)
+
+
 def test_rows_within_an_error_grow_to_all(found: list[Comparison]) -> None:
     table = within_figure(found).table
     for quantity in Quantity:

@@ -2,8 +2,9 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 from tapeout.errors import InputError
 from tapeout.serving.arrivals import closed_loop, poisson
@@ -44,6 +45,16 @@ def test_goodput_of_a_queue_is_that_of_its_closed_form(share: float) -> None:
     half = (found.high - found.low) / 2
     assert found.low - half <= expected <= found.high + half
     assert found.high / found.low < 1.1
+
+
+def test_the_interval_is_that_of_student_over_the_traces() -> None:
+    traces = [poisson(800, 1.0, ONE, seed=seed) for seed in range(4)]
+    rates: list[float] = []
+    for trace in traces:
+        rates.append(highest_rate(queue(), trace, LEVEL, rates[-1] if rates else None))
+    low, high = stats.t.interval(0.95, len(rates) - 1, loc=np.mean(rates), scale=stats.sem(rates))
+    found = goodput(queue(), traces, LEVEL)
+    assert (found.rate, found.low, found.high) == pytest.approx((np.mean(rates), low, 1.01 * high))
 
 
 def test_the_start_of_the_search_moves_the_rate_by_no_more_than_it_leaves_open() -> None:

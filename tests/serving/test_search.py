@@ -29,6 +29,9 @@ def test_the_best_is_the_best_of_all_and_bounds_hold() -> None:
     bounds = [one for one in found.rated if one.goodput.bound]
     assert len(bounds) >= len(FLEETS) - 2 * LEADERS
     assert all(each[id(one.fleet)].rate < one.goodput.rate for one in bounds)
+    # What they are shown not to reach is the low end of the best one's interval.
+    assert found.best.goodput.low is not None
+    assert {one.chip_rate for one in bounds} == {found.best.goodput.low / 2}
     for one in found.rated:
         if not one.goodput.bound:
             assert one.goodput.rate == pytest.approx(each[id(one.fleet)].rate, rel=0.011)

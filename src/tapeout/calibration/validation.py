@@ -88,10 +88,15 @@ def checked(measurements: Sequence[Measurement]) -> list[Measurement]:
 def compared(measurements: Iterable[Measurement], efficiencies: Table | None = None) -> list[Comparison]:
     """Every scored quantity of the rows that are not excluded, by the coefficients `efficiencies` or by those that ship."""
     rows = scored(measurements)
-    answers = iter(predict([one.case for one in rows if one.case is not None], efficiencies))
+    return comparisons(rows, predict([one.case for one in rows if one.case is not None], efficiencies))
+
+
+def comparisons(rows: Iterable[Measurement], answers: Iterable[Prediction | Refusal]) -> list[Comparison]:
+    """Every scored quantity of `rows`, with the answers to those of them that have a case, in their order."""
+    following = iter(answers)
     found = []
     for one in rows:
-        answer = Refusal(status="not known", detail=one.problem) if one.case is None else next(answers)
+        answer = Refusal(status="not known", detail=one.problem) if one.case is None else next(following)
         found += [_comparison(one, quantity, answer) for quantity in _quantities(one)]
     return found
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tapeout.errors import FactError, InputError, UnknownNameError, did_you_mean
 from tapeout.provenance import DATA, Grade, Sourced, load_toml, read_facts
-from tapeout.units import YEAR, Dimensionless, Seconds, Unit, UsdPerJoule, UsdPerWatt, UsdPerWattSecond, Watts
+from tapeout.units import YEAR, Dimensionless, KilogramsPerJoule, Seconds, Unit, UsdPerJoule, UsdPerWatt, UsdPerWattSecond, Watts
 
 Array = NDArray[np.float64]
 
@@ -72,10 +72,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
-    """Electricity prices of one region by year."""
+    """Electricity of one region: its prices by year, and the CO2 that its generation emits on the average."""
 
     id: str
     name: str
+    carbon: Sourced[KilogramsPerJoule]
     prices: dict[str, Sourced[UsdPerJoule]]
 
 
@@ -113,15 +114,20 @@ def tariffs() -> dict[str, Tariff]:
     return {key: read_facts(Tariff, entry, "electricity.toml", key, {"id": key}) for key, entry in table.items()}
 
 
+def tariff(region: str) -> Tariff:
+    """The electricity of a region; raises UnknownNameError with the closest one."""
+    if region not in tariffs():
+        raise UnknownNameError("unknown electricity region", given=region, allowed=sorted(tariffs()), hint=did_you_mean(region, tariffs()))
+    return tariffs()[region]
+
+
 def energy_price(region: str, year: int) -> EnergyPrice:
     """Electricity price for large consumers in `region` in `year`.
 
     Between two known years the price is interpolated linearly; before the first and after the last it is held and its band
     widens by `ENERGY_DRIFT_PER_YEAR`. Raises UnknownNameError for an unknown region.
     """
-    if region not in tariffs():
-        raise UnknownNameError("unknown electricity region", given=region, allowed=sorted(tariffs()), hint=did_you_mean(region, tariffs()))
-    known = {int(key): price for key, price in sorted(tariffs()[region].prices.items())}
+    known = {int(key): price for key, price in sorted(tariff(region).prices.items())}
     years = list(known)
     before = max((known_year for known_year in years if known_year <= year), default=years[0])
     after = min((known_year for known_year in years if known_year >= year), default=years[-1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 
 import numpy as np
@@ -19,11 +20,22 @@ from tapeout.provenance import DATA, Sourced, load_toml, read_facts
 from tapeout.units import QUARTER, Dimensionless, Seconds, SquareMetres, Usd
 
 
+class Deal(StrEnum):
+    """What was agreed on: a purchase, an offer that was declined, or a licence."""
+
+    PURCHASE = "purchase"
+    OFFER = "offer"
+    LICENCE = "licence"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgrammeFacts:
     """Times, success rates and one-off costs of chip programmes, the design partner's margin, and the published lead time."""
 
     design_time: Sourced[Seconds]
+    tape_out_effort: Sourced[Seconds]
+    foundry_queue: Sourced[Seconds]
+    packaging_lead: Sourced[Seconds]
     assembly_time: Sourced[Seconds]
     bring_up_time: Sourced[Seconds]
     respin_time: Sourced[Seconds]
@@ -42,7 +54,7 @@ class ProgrammeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
-    """A purchase of a chip firm, with its price and what became of it."""
+    """A purchase of a chip firm, an offer for one or a licence from one, with its price and what became of it."""
 
     id: str
     acquirer: str
@@ -50,6 +62,7 @@ class Acquisition:
     year: int
     price: Sourced[Usd]
     outcome: str
+    deal: Deal = Deal.PURCHASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

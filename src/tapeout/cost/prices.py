@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Annotated
@@ -28,6 +28,9 @@ RENT_WINDOW = 183
 PURCHASE_WINDOW = 366
 """The same for purchase quotes, which are published by year."""
 
+AVERAGED_BY = "Epoch AI"
+"""The analyst whose purchase prices are averages over a maker's sales, and so are what buyers of thousands pay."""
+
 ENOUGH = 3
 """Providers below which the window is doubled."""
 
@@ -39,7 +42,10 @@ DRIFT_PER_YEAR = 0.30
 
 
 class Term(StrEnum):
-    """What the money buys: an hour without or with commitment, an owner's hour as published (`tco`), or the chip itself."""
+    """What the money buys: an hour without or with commitment, an owner's hour as published (`tco`), or the chip itself.
+
+    `purchase` is what is asked for a chip, `volume` what buyers of thousands paid, as analysts derive it from revenue.
+    """
 
     ON_DEMAND = "on-demand"
     CAPACITY_BLOCK = "capacity-block"
@@ -49,6 +55,7 @@ class Term(StrEnum):
     RESERVED_3Y = "reserved-3y"
     TCO = "tco"
     PURCHASE = "purchase"
+    VOLUME = "volume"
 
 
 class Seller(StrEnum):
@@ -70,7 +77,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceQuote:
-    """One published price: `rent` per chip-hour, or `unit_price` per chip where the term is a purchase.
+    """One published price: `rent` per chip-hour, or `unit_price` per chip where the term is `purchase` or `volume`.
 
     `date` is ISO; without a day or a month it means the middle of that month or year. `region` is empty where none is stated;
     `scope` matters to purchases only.
@@ -89,8 +96,10 @@ class PriceQuote:
 
     def __post_init__(self) -> None:
         day_number(self.date)
-        if (self.rent is None) == (self.unit_price is None) or (self.term is Term.PURCHASE) != (self.unit_price is not None):
-            raise InputError("a quote has a rent, or a unit_price where its term is purchase", given=f"{self.chip} {self.date} {self.term}")
+        bought = self.term in (Term.PURCHASE, Term.VOLUME)
+        if (self.rent is None) == (self.unit_price is None) or bought != (self.unit_price is not None):
+            said = f"{self.chip} {self.date} {self.term}"
+            raise InputError("a quote has a rent, or a unit_price where its term is purchase or volume", given=said)
         if self.price.low <= 0:
             raise InputError("a price must be positive", given=self.price.low)
 
@@ -255,7 +264,27 @@ def purchase(chip: str, date: str) -> PurchaseBand:
     priced = [quote for quote in quotes_of(chip) if quote.term is Term.PURCHASE]
     if not priced:
         raise _missing(chip, "no purchase price is known", None, None)
-    fitting = [quote for quote in priced if quote.scope is Scope.CHIP] or priced
+    return _purchase_band(chip, date, [quote for quote in priced if quote.scope is Scope.CHIP] or priced)
+
+
+def volume_price(chip: str, date: str, host: Usd) -> PurchaseBand:
+    """What a buyer of thousands pays for one bare chip at `date`, by the rule of `purchase` over averages and volume prices.
+
+    A price of a server's share is taken less `host` (USD per chip). Where neither is known it is the price that is asked.
+    """
+    paid = [quote for quote in quotes_of(chip) if quote.term is Term.VOLUME or (quote.unit_price and quote.provider == AVERAGED_BY)]
+    return _purchase_band(chip, date, [_bare(quote, host) for quote in paid]) if paid else purchase(chip, date)
+
+
+def _bare(quote: PriceQuote, host: Usd) -> PriceQuote:
+    if quote.scope is Scope.CHIP:
+        return quote
+    price = quote.price
+    less = replace(price, value=price.value - host, low=price.low - host, high=price.high - host)
+    return replace(quote, scope=Scope.CHIP, unit_price=less)
+
+
+def _purchase_band(chip: str, date: str, fitting: list[PriceQuote]) -> PurchaseBand:
     used, age, rule, beyond = _nearest(fitting, day_number(date), PURCHASE_WINDOW)
     value, low, high = _band(used, beyond)
     return PurchaseBand(

@@ -25,20 +25,26 @@ UsdPerHourArray = Annotated[Array, Unit("USD/h")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A kind of owner: its cost of capital and the life over which it writes off servers."""
+    """A kind of owner: its cost of capital, the life over which it writes off servers, its share of the catalogue's price of a host."""
 
     id: str
     name: str
     rate: Sourced[PerYear]
     server_life: Sourced[Seconds]
+    host_share: Sourced[Dimensionless]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """How servers are run: `operations` is the yearly cost of staff, spares and support as a share of the capital."""
+    """How servers are run.
+
+    `operations` is the yearly cost of staff, spares and support as a share of the capital, `network_power` the power of network and
+    storage over that of the servers.
+    """
 
     availability: Sourced[Dimensionless]
     operations: Sourced[PerYear]
+    network_power: Sourced[Dimensionless]
     network_share: Sourced[Dimensionless]
     construction_inflation: Sourced[PerYear]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment, deployments
 from tapeout.performance.efficiency import Table
-from tapeout.performance.predict import Case, Kind, Prediction, Refusal, predict
+from tapeout.performance.predict import Case, Kind, Prediction, RateBand, Refusal, predict
 from tapeout.units import Dimensionless, Seconds, Unit
 from tapeout.workload.architecture import Architecture
 
@@ -19,6 +20,11 @@ USERS_PER_RANK = tuple(2**exponent for exponent in range(12))
 """Concurrent sequences of one attention rank tried."""
 REACH = 16
 """Chips that a replica may span where the domain is smaller: two servers."""
+
+WORTH = 1.02
+"""Gain in tokens per chip for which a replica may take more chips."""
+NEAR = 0.9
+"""Share of the best deployment's tokens per chip from which on another may turn out better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +41,25 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """The best way found on one chip: `users` concurrent sequences on one replica."""
+    """The best way found on one chip: `users` concurrent sequences on one replica, and the `rate` of output tokens from each chip.
+
+    `prediction` is that of the steady state at this load.
+    """
 
     chip: Chip
     prediction: Prediction
     users: Dimensionless
+    rate: RateBand
 
     @property
     def chips(self) -> int:
         """Chips of one replica."""
         return self.prediction.deployment.chips
+
+    @property
+    def label(self) -> str:
+        """The deployment in words."""
+        return self.prediction.deployment.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +75,53 @@ def best_servings(demand: Demand, chips: Sequence[Chip], efficiencies: Table | N
 
     Every deployment on every replica size is evaluated at every load of `USERS_PER_RANK`; the search is exhaustive on that grid.
     """
+    return [
+        max(found, key=lambda serving: serving.rate.value) if found else NotServed(chip=chip, reason=_reason(demand, tried))
+        for chip, (found, tried) in zip(chips, _tried(demand, chips, efficiencies), strict=True)
+    ]
+
+
+def shortlists(demand: Demand, chips: Sequence[Chip], count: int, efficiencies: Table | None = None) -> list[list[Serving] | NotServed]:
+    """Up to `count` deployments of each of `chips`, the best first, as for `best_servings`; why there is none in the place of none.
+
+    Their `rate` is that at the load where the first limit binds, between two loads of the grid. Left out is what stays below `NEAR` of
+    the best, and what does not gain `WORTH` over fewer chips with the same tensor parallelism; the best without a pipeline is always there.
+    """
+    found: list[list[Serving] | NotServed] = []
+    for chip, (within, tried) in zip(chips, _tried(demand, chips, efficiencies), strict=True):
+        largest = {one.prediction.deployment: one for one in sorted(within, key=lambda one: one.users)}
+        beyond = {(case.deployments[0], case.concurrency): answer for case, answer in tried if isinstance(answer, Prediction)}
+        reached = [_at_the_limit(demand, one, beyond.get((deployment, 2 * one.users))) for deployment, one in largest.items()]
+        ranked = sorted((one for one in reached if _is_worth_its_size(one, reached)), key=lambda one: -one.rate.value)
+        near = [one for one in ranked if one.rate.value >= NEAR * ranked[0].rate.value][:count]
+        # Bubbles take from pipelines what a mean does not show.
+        flat = [one for one in ranked if one.prediction.deployment.pipeline == 1][:1]
+        found.append([*near, *(one for one in flat if one not in near)] or NotServed(chip=chip, reason=_reason(demand, tried)))
+    return found
+
+
+def _is_worth_its_size(serving: Serving, others: Sequence[Serving]) -> bool:
+    own = serving.prediction.deployment
+    smaller = (one for one in others if one.prediction.deployment.tensor == own.tensor and one.chips < serving.chips)
+    return all(serving.rate.value > WORTH * one.rate.value for one in smaller)
+
+
+def _at_the_limit(demand: Demand, serving: Serving, beyond: Prediction | None) -> Serving:
+    """`serving` with the rate where a limit binds, on a line between the logarithms of excess and rate up to the next load `beyond`."""
+    inside = _excess(demand, serving.prediction)
+    if beyond is None or inside == 0:
+        return serving
+    share = -math.log(inside) / math.log(_excess(demand, beyond) / inside)
+    gain = max(beyond.output_rate_per_chip.value / serving.rate.value, 1.0) ** share
+    rate = serving.rate
+    return replace(serving, rate=RateBand(value=rate.value * gain, low=rate.low * gain, high=rate.high * gain))
+
+
+_Answers = list[tuple[Case, Prediction | Refusal]]
+
+
+def _tried(demand: Demand, chips: Sequence[Chip], efficiencies: Table | None) -> list[tuple[list[Serving], _Answers]]:
+    """For each chip the servings on the grid that keep the limits, and the cases that do not."""
     cases: list[Case] = []
     owner: list[int] = []
     for index, chip in enumerate(chips):
@@ -68,15 +130,14 @@ def best_servings(demand: Demand, chips: Sequence[Chip], efficiencies: Table | N
             for users in USERS_PER_RANK:
                 cases.append(_case(demand, chip, deployment, users * ranks))
                 owner.append(index)
-    answers = predict(cases, efficiencies)
-    best: dict[int, Serving] = {}
-    failures: dict[int, list[tuple[Case, Prediction | Refusal]]] = {}
-    for case, index, answer in zip(cases, owner, answers, strict=True):
-        if isinstance(answer, Refusal) or not _within(demand, answer):
-            failures.setdefault(index, []).append((case, answer))
-        elif index not in best or answer.output_rate_per_chip.value > best[index].prediction.output_rate_per_chip.value:
-            best[index] = Serving(chip=chips[index], prediction=answer, users=case.concurrency or 0.0)
-    return [best.get(index) or NotServed(chip=chip, reason=_reason(demand, failures.get(index, []))) for index, chip in enumerate(chips)]
+    found: list[tuple[list[Serving], _Answers]] = [([], []) for _ in chips]
+    for case, index, answer in zip(cases, owner, predict(cases, efficiencies), strict=True):
+        if isinstance(answer, Prediction) and _within(demand, answer):
+            rate = answer.output_rate_per_chip
+            found[index][0].append(Serving(chip=chips[index], prediction=answer, users=case.concurrency or 0.0, rate=rate))
+        else:
+            found[index][1].append((case, answer))
+    return found
 
 
 def _options(model: Architecture, chip: Chip) -> list[Deployment]:
@@ -96,7 +157,7 @@ def _within(demand: Demand, found: Prediction) -> bool:
     return (demand.ttft is None or found.ttft.value <= demand.ttft) and (demand.tpot is None or found.tpot.value <= demand.tpot)
 
 
-def _reason(demand: Demand, failures: list[tuple[Case, Prediction | Refusal]]) -> str:
+def _reason(demand: Demand, failures: _Answers) -> str:
     slow = [(_excess(demand, answer), case, answer) for case, answer in failures if isinstance(answer, Prediction)]
     if slow:
         _, case, nearest = min(slow, key=lambda entry: entry[0])

@@ -46,7 +46,8 @@ class Key:
 class Figure:
     """A chart with the table behind it; `caption` says in a sentence what is drawn, and in which unit.
 
-    `total` adds the sum of the series to the tooltip; `wide` gives the chart the full width of the page.
+    `total` adds the sum of the series to the tooltip; `wide` gives the chart the full width of the page. `across` writes the numbers
+    of an axis to the right, where that is not one of names.
     """
 
     id: str
@@ -59,18 +60,19 @@ class Figure:
     total: bool = False
     wide: bool = False
     height: int = 320
+    across: NumberStyle | None = None
 
 
 def fleet_figure(table: Table) -> Figure:
     """Chips in service by quarter, stacked by chip; `table` is wide, a column for each chip."""
-    return _stacked(
+    return stacked_figure(
         table, id="fleet", title="The fleet", caption="Chips in service at the end of each quarter, by chip.", style=COUNT, wide=True
     )
 
 
 def spend_figure(table: Table) -> Figure:
     """Cash by quarter, stacked by category; `table` is wide, a column for each category."""
-    return _stacked(
+    return stacked_figure(
         table,
         id="spend",
         title="Spend",
@@ -81,7 +83,7 @@ def spend_figure(table: Table) -> Figure:
 
 def supplier_figure(table: Table, largest_share: float | None = None) -> Figure:
     """Suppliers' shares of the fleet's throughput by quarter; `table` is wide; `largest_share` draws the agreed ceiling."""
-    figure = _stacked(
+    figure = stacked_figure(
         table,
         id="suppliers",
         title="Dependence on suppliers",
@@ -143,6 +145,13 @@ def lines_figure(table: Table, *, id: str, title: str, caption: str, style: Numb
     )
 
 
+def stacked_figure(table: Table, *, id: str, title: str, caption: str, style: NumberStyle, wide: bool = False) -> Figure:  # noqa: A002
+    """Bars for each further column of a wide table, stacked over the categories in its first."""
+    series, keys = _stack(table, [column.key for column in table.columns[1:]])
+    option = _by_quarter(_quarters(table), series)
+    return Figure(id=id, title=title, caption=caption, option=option, keys=keys, table=table, style=style, total=True, wide=wide)
+
+
 def power_figure(table: Table, held_key: str = "held", used_key: str = "used") -> Figure:
     """Power held at the company's sites as a stepped line, and drawn by its chips as bars; `table` has one row for each quarter."""
     used = _bar("used by chips", _values(table, used_key), "@series-2")
@@ -151,12 +160,6 @@ def power_figure(table: Table, held_key: str = "held", used_key: str = "used") -
     option = _by_quarter(_quarters(table), [used, held])
     caption = "Power for computing held at all sites, and the rated power of the chips that stand there, in megawatts."
     return Figure(id="power", title="Power", caption=caption, option=option, keys=keys, table=table, style=MEGAWATTS)
-
-
-def _stacked(table: Table, *, id: str, title: str, caption: str, style: NumberStyle, wide: bool = False) -> Figure:  # noqa: A002
-    series, keys = _stack(table, [column.key for column in table.columns[1:]])
-    option = _by_quarter(_quarters(table), series)
-    return Figure(id=id, title=title, caption=caption, option=option, keys=keys, table=table, style=style, total=True, wide=wide)
 
 
 def _stack(table: Table, fields: Sequence[str]) -> tuple[list[Option], tuple[Key, ...]]:

@@ -105,7 +105,8 @@ def _policy(scripts: tuple[str, ...]) -> str:
 
 
 def _figure_data(figure: Figure) -> dict[str, Any]:
-    return {"id": figure.id, "option": figure.option, "style": asdict(figure.style), "total": figure.total}
+    across = asdict(figure.across) if figure.across else None
+    return {"id": figure.id, "option": figure.option, "style": asdict(figure.style), "across": across, "total": figure.total}
 
 
 def _script_json(value: Any) -> Markup:

@@ -54,7 +54,7 @@ def _throughputs(study: PlanStudy) -> Iterator[Assumption]:
         coefficients = efficiency(serving.chip.generation, efficiencies())
         if coefficients.spread is None:
             continue
-        spread, rate = coefficients.spread, serving.prediction.output_rate_per_chip
+        spread, rate = coefficients.spread, serving.rate
         steps = coefficients.distance + (serving.chip.id not in spread.chips)
         grades = [spread.rate.grade, spread.widening.grade] if steps else [spread.rate.grade]
         value, low, high = (f"{end:,.4g} token/s per chip" for end in (rate.value, rate.low, rate.high))

@@ -14,6 +14,7 @@ from tapeout.report.plan_evidence import evidence, read_files
 from tapeout.report.plan_page import PlanView, Provenance, certificate_table, plan_key_figures, plan_page, proven_gap
 from tapeout.report.plan_view import cost_per_query_table, plan_figures, plan_tables
 from tapeout.report.plan_words import own_chip_answer, programme_starts, summary
+from tapeout.report.price_view import traffic
 from tapeout.report.tables import Column, Table
 from tapeout.report.throughput_view import throughput_record, throughput_table
 from tapeout.sourcing.finance import cash_by_quarter, cost_per_query_by_quarter, fleet_by_chip, levelised_cost_per_query, unmet_share
@@ -132,9 +133,11 @@ def serving_table(study: PlanStudy) -> Table:
         Column(key="model", heading="Model"),
         Column(key="chip", heading="Chip"),
         Column(key="deployment", heading="Deployment"),
+        Column(key="goodput_requests_per_s", heading="Requests/s", style=NumberStyle(digits=3)),
         Column(key="tokens_per_s_per_chip", heading="Tokens/s per chip", style=NumberStyle(digits=3)),
         Column(key="low", heading="Low", style=NumberStyle(digits=3)),
         Column(key="high", heading="High", style=NumberStyle(digits=3)),
+        Column(key="slo_attainment", heading="Keep limits", style=NumberStyle(digits=3, scale=100, suffix=" %")),
         Column(key="ttft_ms", heading="TTFT ms", style=NumberStyle(digits=3)),
         Column(key="tpot_ms", heading="TPOT ms", style=NumberStyle(digits=3)),
         Column(key="binding", heading="Bound by"),
@@ -143,14 +146,14 @@ def serving_table(study: PlanStudy) -> Table:
     rows: list[dict[str, Any]] = []
     for (chip, model), serving in study.servings.items():
         if isinstance(serving, Serving):
-            found, rate = serving.prediction, serving.prediction.output_rate_per_chip
-            row = {"model": model, "chip": chip, "deployment": found.deployment.label}
-            row |= {"binding": found.binding, "emulation": found.emulation}
+            found, rate = serving.prediction, serving.rate
+            row = {"model": model, "chip": chip, "deployment": serving.label, "binding": found.binding, "emulation": found.emulation}
             speeds = {"tokens_per_s_per_chip": rate.value, "low": rate.low, "high": rate.high}
-            rows.append(row | speeds | {"ttft_ms": found.ttft.value * 1e3, "tpot_ms": found.tpot.value * 1e3})
+            rows.append(row | speeds | traffic(serving))
         else:
             rows.append({"model": model, "chip": chip, "deployment": serving.reason})
-    note = "Means in steady state inside the latency limits, with 80 % bands."
+    note = "Under Poisson arrivals at the highest rate at which the wanted share keeps the limits; TTFT and TPOT are what that share stays "
+    note += "below. 80 % bands."
     return Table(id="serving", title="How each chip serves each model", columns=columns, rows=rows, note=note)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from tapeout.calibration.measurements import Quantity
 from tapeout.calibration.scores import Score, scores
 from tapeout.calibration.validation import Comparison, Group, measured, predicted
+from tapeout.report.curves import decades
 from tapeout.report.figures import MOST_SERIES, Figure, Key, Mark, Option, frame, lines_figure
 from tapeout.report.numbers import MISSING, PERCENT, NumberStyle
 from tapeout.report.palette import OTHER, SERIES
@@ -112,7 +112,7 @@ def _chip_colours(comparisons: Sequence[Comparison]) -> dict[str, str]:
 
 def _scatter(quantity: Quantity, comparisons: Sequence[Comparison], colours: dict[str, str]) -> Figure:
     style, points = _STYLES[quantity], [_point(quantity, one) for one in comparisons]
-    low, high = _decades([value for point in points for value in point["value"]])
+    low, high = decades([value for point in points for value in point["value"]])
     groups: dict[str, list[Option]] = {}
     others = sum(colour == OTHER for colour in colours.values())
     for one, point in zip(comparisons, points, strict=True):
@@ -183,16 +183,6 @@ def _diagonal(name: str, low: float, high: float, factor: float) -> Option:
     line = {"color": "@ink", "width": 1.5, "type": "dashed"} if factor == 1 else {"color": "@soft", "width": 1, "type": "dotted"}
     ends = [[low, low * factor], [high, high * factor]]
     return {"type": "line", "name": name, "data": ends, "symbol": "none", "lineStyle": line, "silent": True, "clip": True, "z": 3}
-
-
-def _decades(values: Sequence[float]) -> tuple[float, float]:
-    """A range of 1, 2 or 5 times powers of ten around `values`."""
-    return _step_below(min(values)), 1 / _step_below(1 / max(values))
-
-
-def _step_below(value: float) -> float:
-    power = 10.0 ** math.floor(math.log10(value))
-    return max(step * power for step in (1, 2, 5) if step * power <= value * (1 + 1e-9))
 
 
 def _logarithmic(name: str, low: float, high: float) -> Option:

@@ -21,12 +21,15 @@ NAMES = {
 }
 
 
-def validation_page(*, title: str, measurements: Sequence[Measurement], comparisons: Sequence[Comparison], colophon: str) -> str:
-    """The page as HTML; `measurements` are all rows, those that are not scored included."""
+def validation_page(
+    *, title: str, measurements: Sequence[Measurement], comparisons: Sequence[Comparison], colophon: str,
+    closed_form: Sequence[Comparison] = (),
+) -> str:  # fmt: skip
+    """The page as HTML; `measurements` are all rows, those that are not scored included; `closed_form` stands beside simulated rows."""
     found = scores(comparisons)
     answered = any(one.answered for one in found)
     charts = _charts(comparisons) if answered else ()
-    tables = tuple(score_table(comparisons, by) for by in (None, *Group))
+    tables = tuple(score_table(comparisons, by, closed_form) for by in (None, *Group))
     sections = [
         Section(id="charts", heading="Predicted and measured", figures=charts),
         Section(id="scores", heading="Errors by group", tables=tables),

@@ -6,25 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapeout.calibration.measurements import Measurement, published, read_measurements
+from tapeout.calibration.measurements import Measurement, published, read_measurements, scored
 from tapeout.calibration.serving_table import refitted
-from tapeout.calibration.validation import Comparison, Group, checked, compared, left_out
+from tapeout.calibration.validation import Comparison, Group, checked, compared, comparisons, left_out
+from tapeout.errors import InputError, Place
 from tapeout.performance.efficiency import Table as Efficiencies
 from tapeout.performance.efficiency import operator_efficiencies
+from tapeout.performance.predict import Kind, predict
 from tapeout.report.tables import Table, to_csv, to_json
 from tapeout.report.validation_page import validation_page
 from tapeout.report.validation_view import rows_table, summary_table
+from tapeout.serving.published import simulated_answers
 
 OWN = "the published results that come with Tapeout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """All measured rows, and the comparisons of those that are scored."""
+    """All measured rows, and the comparisons of those that are scored; of simulated ones those of the `closed_form` too."""
 
     title: str
     measurements: tuple[Measurement, ...]
     comparisons: tuple[Comparison, ...]
+    closed_form: tuple[Comparison, ...] = ()
 
     @property
     def unanswered(self) -> int:
@@ -56,6 +60,24 @@ def left_out_validation(cases: Path | None, efficiencies: Efficiencies | None, s
     return Validation(title=f"{_title(cases)}, each chip left out of the fit", measurements=found, comparisons=comparisons)
 
 
+def simulated_validation(cases: Path | None = None, efficiencies: Efficiencies | None = None) -> Validation:
+    """As `validation`, for the online rows alone, each driven through the simulator as its benchmark ran it.
+
+    Raises InputError also where there is no online row.
+    """
+    found = _measurements(cases)
+    rows = [one for one in scored(found) if one.kind is Kind.ONLINE]
+    if not rows:
+        raise InputError("no online row to simulate", place=Place(file=str(cases)) if cases else None)
+    known = [one for one in rows if one.case is not None]
+    answers = predict([one.case for one in known if one.case is not None], efficiencies)
+    simulated = comparisons(rows, simulated_answers(known, answers, efficiencies))
+    return Validation(
+        title=f"{_title(cases)}, online rows simulated", measurements=found, comparisons=tuple(simulated),
+        closed_form=tuple(comparisons(rows, answers)),
+    )  # fmt: skip
+
+
 def _measurements(cases: Path | None) -> tuple[Measurement, ...]:
     return tuple(checked(read_measurements(cases) if cases else published()))
 
@@ -66,13 +88,14 @@ def _title(cases: Path | None) -> str:
 
 def printed(found: Validation, by: Group) -> Table:
     """The table that the command prints."""
-    return summary_table(found.comparisons, by, found.title)
+    return summary_table(found.comparisons, by, found.title, found.closed_form)
 
 
 def files(found: Validation, *, version: str, date: str) -> dict[str, bytes]:
     """What a validation leaves in a folder: every comparison as CSV and JSON, and the page."""
     rows = rows_table(found.comparisons)
     page = validation_page(
-        title=found.title, measurements=found.measurements, comparisons=found.comparisons, colophon=f"Tapeout {version}, {date}."
-    )
+        title=found.title, measurements=found.measurements, comparisons=found.comparisons, colophon=f"Tapeout {version}, {date}.",
+        closed_form=found.closed_form,
+    )  # fmt: skip
     return {"rows.csv": to_csv(rows).encode(), "rows.json": to_json(rows).encode(), "validation.html": page.encode()}

@@ -28,6 +28,7 @@ _SCORE_COLUMNS = (
     Column(key="bias", heading="Bias", style=_SIGNED),
     Column(key="band_coverage", heading="In the 80 % band", style=PERCENT),
 )
+_CLOSED_FORM = Column(key="closed_form_error", heading="Closed form", style=PERCENT)
 _ROW_COLUMNS = (
     Column(key="case", heading="Row"),
     Column(key="chip", heading="Chip"),
@@ -62,19 +63,23 @@ def score_rows(found: Sequence[Score]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def score_table(comparisons: Sequence[Comparison], by: Group | None) -> Table:
-    """Scores by group, and of all rows without one."""
+def score_table(comparisons: Sequence[Comparison], by: Group | None, closed_form: Sequence[Comparison] = ()) -> Table:
+    """Scores by group, and of all rows without one; beside the median errors those of the `closed_form` where that is given."""
     heading = "Rows" if by is None else str(by).capitalize()
-    columns = (Column(key="group", heading=heading), *_SCORE_COLUMNS)
+    columns = [Column(key="group", heading=heading), *_SCORE_COLUMNS]
     title = "All rows" if by is None else f"By {by}"
     rows = score_rows(scores(comparisons, by))
-    return Table(id=f"scores-by-{by or 'nothing'}", title=title, columns=columns, rows=rows, note=NOTE)
+    if closed_form:
+        columns.insert(1 + [column.key for column in columns].index("median_error"), _CLOSED_FORM)
+        medians = {(one.group, str(one.quantity)): one.median for one in scores(closed_form, by)}
+        rows = [one | {_CLOSED_FORM.key: medians.get((one["group"], one["quantity"]))} for one in rows]
+    return Table(id=f"scores-by-{by or 'nothing'}", title=title, columns=tuple(columns), rows=rows, note=NOTE)
 
 
-def summary_table(comparisons: Sequence[Comparison], by: Group, title: str) -> Table:
+def summary_table(comparisons: Sequence[Comparison], by: Group, title: str, closed_form: Sequence[Comparison] = ()) -> Table:
     """What the command prints: scores by group, those of all rows first."""
-    table = score_table(comparisons, by)
-    return Table(id="scores", title=title, columns=table.columns, rows=[*score_table(comparisons, None).rows, *table.rows], note=NOTE)
+    table, every = score_table(comparisons, by, closed_form), score_table(comparisons, None, closed_form)
+    return Table(id="scores", title=title, columns=table.columns, rows=[*every.rows, *table.rows], note=NOTE)
 
 
 def row(one: Comparison) -> dict[str, Any]:

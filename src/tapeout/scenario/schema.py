@@ -59,6 +59,9 @@ class ServedModel(Entry):
     time_per_output_token: Annotated[Seconds, Quantity("s", positive=True)] = Field(
         description="Latency limit of each further token, such as 50 ms."
     )
+    attainment: Annotated[Dimensionless, Quantity("1", share=True, positive=True)] = Field(
+        0.9, description="Share of the queries that must keep both limits under traffic."
+    )
     demand: Annotated[Series[QueriesPerSecond], Forecast("query/s")] = Field(description="Mean rate of queries, such as 10 Mquery/day.")
     peak_to_mean: Annotated[Assumption[Dimensionless], Assumed("1", positive=True)] = Field(
         description="Rate to provision for, over the mean rate."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tapeout.hardware import custom
+from tapeout.hardware import parameters as hardware
 from tapeout.hardware.chip import NumberFormat, Topology
 from tapeout.scenario.assumption import CATALOGUE, COST_MODEL, Assumed, Assumption, Forecast
 from tapeout.scenario.entry import AQuarter, Entry, Line
@@ -131,9 +131,9 @@ class OwnChip(Entry):
     spare: Annotated[Dimensionless, Quantity("1", share=True)] = Field(0.08, description="Further matrix units, built to replace bad ones.")
     power_limit: Annotated[Watts | None, Quantity("W", positive=True)] = Field(None, description="Most power that the chip may draw.")
 
-    def parameters(self, name: str) -> custom.OwnChip:
+    def parameters(self, name: str) -> hardware.OwnChip:
         """The parameters of this chip, named `name`, as the hardware model takes them."""
-        return custom.OwnChip(
+        return hardware.OwnChip(
             id=name, name=self.title or name, node=self.node, dies=self.dies, matrix_units=self.matrix_units, rows=self.rows,
             columns=self.columns, formats=self.formats, clock=self.clock, on_chip_memory=self.on_chip_memory, memory=self.memory.generation,
             stacks=self.memory.stacks, link_bandwidth=self.link.bandwidth, domain=self.link.domain, topology=self.link.topology,

@@ -25,7 +25,7 @@ LISTED = 3
 """Deployments of a chip that are simulated, the best in steady state."""
 ENGINES = 4
 """Engines among which requests are dealt: alone, one would have to bear every burst. Of a replica with more ranks so many stand for all."""
-STAYS, LEAST = 16, 4000
+STAYS, LEAST = 10, 2500
 """Requests of a run, for each that is in the fleet at once, and at least: the fleet fills once, then is full several times over."""
 WARM_UP = 0.4
 """Share of them, the first, that meet a fleet not yet full and do not count."""

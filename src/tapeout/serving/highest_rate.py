@@ -18,7 +18,7 @@ PRECISION = 0.01
 """Relative width at which the search for a rate stops."""
 PILOT = 1000
 """Requests at the start of a longer trace on which a search begins."""
-FIRST_STEP, WIDEST_STEP = 1.1, 4.0
+FIRST_STEP, WIDEST_STEP = 1.05, 4.0
 """Factor on a rate by which a search leaves it, squared with each further step up to the second."""
 SLOWEST = 1e-4
 """Share of the first rate below which none is tried."""
@@ -54,27 +54,37 @@ def highest_rate(
 ) -> QueriesPerSecond:
     """The highest rate of `trace` at which `fleet` keeps `level`: kept there, and not at some rate within 1 % above; 0 where there is none.
 
-    Bisection of the logarithm, from `start`, from the rate that the first part of a long trace has, or from the capacity. Raises
+    Interpolation and bisection of the logarithm, from `start`, from the rate that the first part of a long trace has, or from the capacity. Raises
     InputError where the trace is too short to ask too much of the fleet, and as `at_rate`.
     """
     _own_rate(trace)
     tried = start or (capacity(fleet, trace) if len(trace) <= PILOT else _pilot(fleet, trace, level, warm_up))
     low, high, slowest, step = 0.0, math.inf, SLOWEST * tried, FIRST_STEP
+    spare = lack = 0.0
     for _ in range(TRIES):
-        if keeps(fleet, trace, level, tried, warm_up):
-            low = tried
+        width, excess = high / low if low > 0 else math.inf, attainment(at_rate(fleet, trace, tried), level, warm_up) - level.attainment
+        if excess >= 0:
+            low, spare = tried, excess
         else:
-            high = tried
+            high, lack = tried, -excess
         if high <= low * (1 + PRECISION):
             return low
         if low > 0 and math.isfinite(high):
-            tried = math.sqrt(low * high)
+            tried = _between(low, high, spare / (spare + lack), closing=(high / low) ** 2 <= width)
         else:
             tried = tried * step if low > 0 else tried / step
             step = min(step * step, WIDEST_STEP)
         if tried < slowest:
             return 0.0
     raise InputError("the trace is too short to fill the fleet", given=f"{len(trace)} requests", hint="give more requests")
+
+
+def _between(low: QueriesPerSecond, high: QueriesPerSecond, share: Dimensionless, *, closing: bool) -> QueriesPerSecond:
+    """Where to look next: at the `share` of the way, but no nearer to an end than what ends the search; half way where the last was slow."""
+    if not closing or high <= low * (1 + PRECISION) ** 2:
+        return math.sqrt(low * high)
+    guess = math.exp((1 - share) * math.log(low) + share * math.log(high))
+    return min(max(guess, low * (1 + PRECISION)), high / (1 + PRECISION))
 
 
 def _own_rate(trace: Requests) -> QueriesPerSecond:

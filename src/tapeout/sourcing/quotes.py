@@ -1,4 +1,4 @@
-"""What a token costs on each chip: the best serving inside the latency limits times the price of a chip-hour.
+"""What a token costs on each chip: the price of a chip-hour over what its best serving carries inside the latency limits.
 
 `price` prints quotes; the plan takes its throughputs from the same servings.
 """
@@ -19,7 +19,9 @@ from tapeout.hardware.system import Server, server_of
 from tapeout.performance.best import Demand, NotServed, Serving, best_servings
 from tapeout.performance.efficiency import Table
 from tapeout.provenance import Grade
-from tapeout.units import Usd, UsdPerHour, UsdPerQuery, UsdPerToken, Watts
+from tapeout.serving.best import best_under_traffic
+from tapeout.serving.service_level import ATTAINMENT
+from tapeout.units import Dimensionless, Usd, UsdPerHour, UsdPerQuery, UsdPerToken, Watts
 
 OWNED_AT = "colocation-us"
 OWNED_BY = "neocloud"
@@ -80,13 +82,25 @@ class Installed:
     power_high: Watts
 
 
-def quotes(demand: Demand, chips: Sequence[Chip], basis: Basis, date: str, efficiencies: Table | None = None) -> list[Quote | NoQuote]:
+def quotes(
+    demand: Demand,
+    chips: Sequence[Chip],
+    basis: Basis,
+    date: str,
+    *,
+    attainment: Dimensionless | None = ATTAINMENT,
+    efficiencies: Table | None = None,
+) -> list[Quote | NoQuote]:
     """The offers of `chips` for `demand` at `date`, cheapest output token first, then the chips without one.
 
-    All of a query's cost is charged to its output tokens in `output_token`, as published dollars per million output tokens do;
-    `input_token` and the blended token split it by chip time. `efficiencies` are the coefficients, those that ship where None.
+    The share `attainment` of the requests must keep the limits, under traffic; where None, their means in steady state. All of a query's
+    cost is charged to its output tokens in `output_token`, as published dollars per million output tokens do; `input_token` and the
+    blended token split it by chip time. `efficiencies` are the coefficients, those that ship where None.
     """
-    servings = best_servings(demand, chips, efficiencies)
+    if attainment is None:
+        servings = best_servings(demand, chips, efficiencies)
+    else:
+        servings = best_under_traffic(demand, chips, attainment, efficiencies)
     found = [_quote(demand, serving, basis, date) for serving in servings]
     return sorted(found, key=lambda one: (isinstance(one, NoQuote), one.output_token if isinstance(one, Quote) else 0.0))
 
@@ -98,7 +112,7 @@ def _quote(demand: Demand, serving: Serving | NotServed, basis: Basis, date: str
         hour = hour_price(serving.chip, basis, date)
     except InputError as error:
         return NoQuote(chip=serving.chip, reason=f"no price: {error.what}")
-    rate = serving.prediction.output_rate_per_chip
+    rate = serving.rate
     band = token_cost_band((hour.value, hour.low, hour.high), (rate.value, rate.low, rate.high))
     split = shared_cost(hour.value, rate.value, serving.prediction.prefill_share, demand.prompt, demand.output)
     return Quote(

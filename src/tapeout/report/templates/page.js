@@ -34,9 +34,13 @@
     if (typeof node !== "string" || !node.startsWith("@")) return node;
     if (colourKeys.has(key)) return variable(node.slice(1));
     if (key === "formatter" && node === "@axis") return (value) => show({ ...figure.style, compact: true, digits: 3 }, value);
+    if (key === "formatter" && node === "@across") return (value) => show(figure.across, value);
+    if (key === "formatter" && node === "@curves") return (parts) => curvesTip(figure, parts);
     if (key === "formatter" && node === "@tooltip") return (parts) => tip(figure, parts);
     if (key === "formatter" && node === "@point") return (part) => pointTip(part);
     if (key === "renderItem" && node === "@band") return band;
+    if (key === "renderItem" && node === "@span") return span;
+    if (key === "renderItem" && node === "@fan") return fan;
     return node;
   }
   function variable(name) {
@@ -76,6 +80,15 @@
     if (figure.total && parts.length > 1) line(box, "Total", show(figure.style, sum), null);
     return box;
   }
+  function curvesTip(figure, parts) {
+    const box = document.createElement("div");
+    box.className = "tip";
+    element("b", show(figure.across, parts[0].axisValue), box);
+    for (const part of parts) {
+      if (part.value[1] !== null) line(box, part.seriesName, show(figure.style, part.value[1]), part.color);
+    }
+    return box;
+  }
   function pointTip(part) {
     if (!part.data?.lines?.length) return "";
     const box = document.createElement("div");
@@ -84,12 +97,28 @@
     for (const [name, text] of part.data.lines) line(box, name, text, null);
     return box;
   }
+  function fan(_, api) {
+    const [x, top] = api.coord([api.value(0), api.value(2)]);
+    const [, bottom] = api.coord([api.value(0), api.value(1)]);
+    const width = api.size([1, 0])[0];
+    return { type: "rect", shape: { x: x - width / 2, y: top, width, height: bottom - top }, style: { fill: api.visual("color"), opacity: 0.28 } };
+  }
   function band(_, api) {
     const stroke = { stroke: api.visual("color"), lineWidth: 1.75 };
     const [low, y] = api.coord([api.value(1), api.value(0)]);
     const [high] = api.coord([api.value(2), api.value(0)]);
     const bar = (x1, y1, x2, y2) => ({ type: "line", shape: { x1, y1, x2, y2 }, style: stroke });
     return { type: "group", children: [bar(low, y, high, y), bar(low, y - 4, low, y + 4), bar(high, y - 4, high, y + 4)] };
+  }
+
+  function span(params, api) {
+    const [left, y] = api.coord([api.value(1), api.value(0)]);
+    const [right] = api.coord([api.value(2), api.value(0)]);
+    const height = Math.max(api.size([0, 1])[1] * 0.68, 2);
+    const area = params.coordSys;
+    const bar = { x: left, y: y - height / 2, width: Math.max(right - left, 0.75), height };
+    const shape = echarts.graphic.clipRectByRect(bar, { x: area.x, y: area.y, width: area.width, height: area.height });
+    return shape && { type: "rect", shape, style: { fill: api.visual("color") } };
   }
 
   function draw() {
