@@ -56,9 +56,11 @@ class Result:
 def run(arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds and peak memory in bytes of the program with these arguments, best time of three; a run that fails is no timing."""
     times, peaks = [], []
+    # A second start finds the bytecode of the first, as on any user's machine.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(3):
         begin = time.perf_counter()
-        process = subprocess.Popen([str(TAPEOUT), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([str(TAPEOUT), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         times.append(time.perf_counter() - begin)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -168,6 +170,7 @@ def results() -> list[Result]:
             limit=60.0,
             unit="s",
         ),
+        Result(what="the same, each searched to the end", measured=goodput.search_seconds(every=True), limit=60.0, unit="s"),
         Result(what="unit cost of a chip, 100,000 draws, with what moves it", measured=unit_cost_seconds(), limit=2.0, unit="s"),
         Result(what="make demo once set up", measured=plan_time, limit=60.0, unit="s"),
         Result(what="peak memory of price and plan", measured=max(price_peak, plan_peak), limit=1e9, unit="B"),

@@ -14,9 +14,7 @@ from tapeout.errors import CancelledError, LimitNotMetError
 def goodput(
     model: Annotated[str, typer.Argument(help="A model id, or the path of a config.json.")],
     on: Annotated[str, typer.Option(help="Chips, such as nvidia-h100-sxm:8.")],
-    traffic: Annotated[
-        str, typer.Option(help="A rule such as poisson:5, the name of a trace, or a file; at any rate.")
-    ] = "poisson:1",
+    traffic: Annotated[str, typer.Option(help="A rule such as poisson:5, the name of a trace, or a file; at any rate.")] = "poisson:1",
     slo: Annotated[str, typer.Option(help="Limits such as 2s/50ms (TTFT/TPOT), or a preset: mlperf-server.")] = "common",
     precision: Annotated[str, typer.Option(help="bf16, fp8, int8 or fp4.")] = "fp8",
     isl: Annotated[int | None, typer.Option(min=1, help="Prompt tokens of a request; 1024 unless a trace says.")] = None,

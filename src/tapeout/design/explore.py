@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from tapeout.cost.unit import UnitCost, unit_cost
 from tapeout.design.space import Space
 from tapeout.errors import InfeasibleError, InputError
 from tapeout.hardware.chip import Chip
-from tapeout.hardware.custom import OwnChip, broken_limits, own_chip
+from tapeout.hardware.custom import own_chip
+from tapeout.hardware.limits import build, limits_of
+from tapeout.hardware.parameters import OwnChip
 from tapeout.units import UsdPerToken, Watts
 
 DIVISION, UNSERVED = "division into dies", "objective"
@@ -79,13 +83,15 @@ def explore(space: Space, objective: Objective) -> Exploration:
     InputError for an objective that is negative or not a number.
     """
     dropped: Counter[str] = Counter()
-    infeasible = 0
     candidates: list[Candidate] = []
-    for parameters in space.designs():
-        broken = [DIVISION] if parameters is None else [limit.name for limit in broken_limits(parameters)]
-        if parameters is None or broken:
-            dropped.update(broken)
-            infeasible += 1
+    grid, divides = space.grid()
+    limits = limits_of(build(grid))
+    kept = divides & np.logical_and.reduce([limit.holds for limit in limits])
+    dropped[DIVISION] = int(np.sum(~divides))
+    dropped.update({limit.name: int(np.sum(divides & ~limit.holds)) for limit in limits})
+    infeasible = int(np.sum(~kept))
+    for keep, parameters in zip(kept, space.designs(), strict=True):
+        if parameters is None or not keep:
             continue
         chip = own_chip(parameters)
         cost = unit_cost(chip)
@@ -98,7 +104,7 @@ def explore(space: Space, objective: Objective) -> Exploration:
             continue
         candidates.append(Candidate(parameters=parameters, chip=chip, unit_cost=cost, cost_per_token=value))
     if not candidates:
-        reasons = ", ".join(f"{name} {count}" for name, count in dropped.most_common())
+        reasons = ", ".join(f"{name} {count}" for name, count in (+dropped).most_common())
         raise InfeasibleError(
             "no design of the space can be built and serve the workload", given=f"{space.size} designs; dropped by {reasons}"
         )
@@ -107,7 +113,7 @@ def explore(space: Space, objective: Objective) -> Exploration:
         combinations=space.size,
         candidates=len(ranked),
         infeasible=infeasible,
-        dropped=dict(dropped),
+        dropped=dict(+dropped),
         best_cost=ranked[0].cost_per_token,
         runner_up=ranked[1].cost_per_token if len(ranked) > 1 else math.inf,
     )

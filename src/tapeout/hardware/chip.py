@@ -50,12 +50,22 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaseDies:
+    """Base or I/O dies under the compute dies, which are stacked on them in equal numbers."""
+
+    node: str
+    dies: int
+    die_area: Sourced[SquareMetres]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Silicon:
     """The dies: `node` is an id of `data/processes.toml`, `die_area` the area of one compute die, `dies` how many there are."""
 
     node: str
     dies: int
     die_area: Sourced[SquareMetres] | None = None
+    base: BaseDies | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +99,7 @@ class Chip:
             raise InputError("scale_up.domain must be at least 1", given=self.scale_up.domain)
         if self.silicon is not None and self.silicon.dies < 1:
             raise InputError("silicon.dies must be at least 1", given=self.silicon.dies)
+        if self.silicon is not None and self.silicon.base is not None:
+            below = self.silicon.base.dies
+            if below < 1 or self.silicon.dies % below:
+                raise InputError("silicon.base.dies must divide the compute dies on them", given=f"{below} under {self.silicon.dies}")

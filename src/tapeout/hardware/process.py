@@ -40,7 +40,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manufacturing:
-    """What all nodes share: wafer and reticle, clustering alpha of the yield, share of defective dies saved, sort, cooling limit."""
+    """What all nodes share: wafer and reticle, clustering alpha of the yield, share of defective dies saved, sort, cooling limit.
+
+    `test_coverage` is the share of bad dies that a test finds; `price_correlation` that of any two prices of the foundry, in the
+    logarithm; `defect_learning` the defect density in each year from a node's first, over that of the first.
+    """
 
     wafer_diameter: Sourced[Metres]
     edge_loss: Sourced[Metres]
@@ -50,6 +54,9 @@ class Manufacturing:
     clustering: Sourced[Dimensionless]
     harvest: Sourced[Dimensionless]
     sort: Sourced[Usd]
+    test_coverage: Sourced[Dimensionless]
+    price_correlation: Sourced[Dimensionless]
+    defect_learning: dict[str, Sourced[Dimensionless]]
     power_density: Sourced[WattsPerSquareMetre]
 
 
@@ -85,11 +92,14 @@ class Process:
 
     `design_cost` is that of a first chip of `Programme.reference_area`; `energy_per_flop` that of a bf16 product summed in fp32;
     `energy_per_byte` that of an operand from on-chip memory to a matrix unit; `clock.high` the fastest matrix unit shipped.
+    `year` is that of first production and `defect_year` that for which the defect density holds; `price_change` names the changes
+    of `data/price_changes.toml` that its wafers follow.
     """
 
     id: str
     name: str
     year: int
+    defect_year: int
     wafer_price: Sourced[Usd]
     defect_density: Sourced[PerSquareMetre]
     mask_set: Sourced[Usd]
@@ -101,6 +111,7 @@ class Process:
     static_power: Sourced[WattsPerSquareMetre]
     clock: Sourced[Hertz]
     fab_time: Sourced[Seconds]
+    price_change: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +128,7 @@ class MemoryGeneration:
     beachfront: Sourced[Metres]
     energy: Sourced[JoulesPerByte]
     footprint: Sourced[SquareMetres] | None = None
+    price_change: str = ""
 
     @property
     def stacked(self) -> bool:
@@ -133,7 +145,8 @@ class MemoryGeneration:
 class Packaging:
     """A package technology: `price` per carrier area, the carrier being `area_factor` times the parts on it, and its yields.
 
-    `bonding_yield` is per die or stack; `module` the board and assembly of a module, `auxiliary` its power delivery.
+    `fixed` is the substrate and assembly where the price leaves them out; `bonding_yield` is per die or stack, `stacking_yield` per
+    die stacked on a base die, where the technology can; `module` the board and assembly of a module, `auxiliary` its power delivery.
     """
 
     id: str
@@ -147,6 +160,17 @@ class Packaging:
     final_test: Sourced[Usd]
     module: Sourced[Usd]
     auxiliary: Sourced[UsdPerWatt]
+    stacking_yield: Sourced[Dimensionless] | None = None
+    price_change: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceChange:
+    """How a price changed from the year before, by year, as a share; a year that is not listed brought no published change."""
+
+    id: str
+    name: str
+    years: dict[str, Sourced[Dimensionless]]
 
 
 @cache
@@ -177,6 +201,12 @@ def memories() -> dict[str, MemoryGeneration]:
 def packagings() -> dict[str, Packaging]:
     """All package technologies by id."""
     return _all(Packaging, load_toml(DATA / "packages.toml"), "packages.toml")
+
+
+@cache
+def price_changes() -> dict[str, PriceChange]:
+    """Published changes of supply prices by id."""
+    return _all(PriceChange, load_toml(DATA / "price_changes.toml"), "price_changes.toml")
 
 
 def process(identifier: str) -> Process:

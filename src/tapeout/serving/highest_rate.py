@@ -54,15 +54,16 @@ def highest_rate(
 ) -> QueriesPerSecond:
     """The highest rate of `trace` at which `fleet` keeps `level`: kept there, and not at some rate within 1 % above; 0 where there is none.
 
-    Interpolation and bisection of the logarithm, from `start`, from the rate that the first part of a long trace has, or from the capacity. Raises
-    InputError where the trace is too short to ask too much of the fleet, and as `at_rate`.
+    Interpolation and bisection of the logarithm, from `start`, from the rate that the first part of a long trace has, or from the
+    capacity. Raises InputError where the trace is too short to ask too much of the fleet, and as `at_rate`.
     """
     _own_rate(trace)
     tried = start or (capacity(fleet, trace) if len(trace) <= PILOT else _pilot(fleet, trace, level, warm_up))
     low, high, slowest, step = 0.0, math.inf, SLOWEST * tried, FIRST_STEP
     spare = lack = 0.0
     for _ in range(TRIES):
-        width, excess = high / low if low > 0 else math.inf, attainment(at_rate(fleet, trace, tried), level, warm_up) - level.attainment
+        width = high / low if low > 0 else math.inf
+        excess = attainment(at_rate(fleet, trace, tried), level, warm_up) - level.attainment
         if excess >= 0:
             low, spare = tried, excess
         else:
@@ -80,7 +81,7 @@ def highest_rate(
 
 
 def _between(low: QueriesPerSecond, high: QueriesPerSecond, share: Dimensionless, *, closing: bool) -> QueriesPerSecond:
-    """Where to look next: at the `share` of the way, but no nearer to an end than what ends the search; half way where the last was slow."""
+    """Where to look next: at the `share` of the way, no nearer to an end than ends the search; half way if the last gained little."""
     if not closing or high <= low * (1 + PRECISION) ** 2:
         return math.sqrt(low * high)
     guess = math.exp((1 - share) * math.log(low) + share * math.log(high))
