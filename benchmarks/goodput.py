@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+from tapeout.fleet.candidates import candidates
+from tapeout.fleet.search import search
+from tapeout.fleet.service_level import service_level
 from tapeout.hardware.catalog import chip
-from tapeout.serving.arrivals import poisson
-from tapeout.serving.candidates import candidates
-from tapeout.serving.search import search
-from tapeout.serving.service_level import service_level
+from tapeout.traffic.arrivals import poisson
 from tapeout.workload.catalog import model
 from tapeout.workload.traffic import Lengths
 

@@ -9,14 +9,14 @@ import tracemalloc
 import numpy as np
 
 from benchmarks.cores import one_core
+from tapeout.fleet.transfer import link
 from tapeout.hardware.catalog import chip
 from tapeout.performance.deployment import Deployment
 from tapeout.serving import cluster
 from tapeout.serving.cluster import Cluster, Engine, Phase, Pool
-from tapeout.serving.requests import Names, Requests
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_table import engine
-from tapeout.serving.transfer import link
+from tapeout.traffic.requests import Names, Requests
 from tapeout.workload.catalog import model
 
 CHIP, MODEL = "nvidia-h100-sxm", "meta-llama/Llama-3.1-8B"

@@ -8,6 +8,7 @@ import pytest
 
 from tapeout import study
 from tapeout.cost.tco import finance
+from tapeout.fleet.best import Carried
 from tapeout.performance.best import Serving
 from tapeout.performance.efficiency import efficiencies, efficiency
 from tapeout.provenance import sources
@@ -15,7 +16,6 @@ from tapeout.report.assumptions import WORST_FIRST
 from tapeout.report.plan_evidence import evidence
 from tapeout.report.plan_run import plan_record, run
 from tapeout.report.plan_words import own_chip_answer, summary
-from tapeout.serving.best import Carried
 from tapeout.sourcing.finance import cash_by_quarter, levelised_cost_per_query, unmet_share
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))

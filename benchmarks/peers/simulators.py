@@ -24,9 +24,9 @@ from tapeout.report.numbers import NumberStyle
 from tapeout.report.tables import Column, Table
 from tapeout.report.terminal import to_rich
 from tapeout.serving.cluster import Cluster, Engine, Link, Phase, Pool, one_engine
-from tapeout.serving.requests import Requests
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import AttentionCost, StepModel
+from tapeout.traffic.requests import Requests
 
 AISIMULATE = Peer(name="AISimulate", requirement="aisimulate==0.13.0.dev202610270000000085", driver="aisimulate_driver.py")
 VIDUR = Peer(name="Vidur", requirement="vidur==0.0.26", driver="vidur_driver.py")

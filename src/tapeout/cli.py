@@ -15,13 +15,13 @@ from typing import Annotated
 import typer
 
 from tapeout import __version__
-from tapeout.cli_cost import cost
-from tapeout.cli_export import export
-from tapeout.cli_goodput import goodput
-from tapeout.cli_price import price
-from tapeout.cli_print import print_table
-from tapeout.cli_programme import programme
-from tapeout.cli_simulate import simulate
+from tapeout.commands.cost import cost
+from tapeout.commands.export import export
+from tapeout.commands.goodput import goodput
+from tapeout.commands.price import price
+from tapeout.commands.printing import print_table
+from tapeout.commands.programme import programme
+from tapeout.commands.simulate import simulate
 from tapeout.console import Output, OutputOption, say, seconds, today
 from tapeout.errors import CancelledError, InputError, LimitNotMetError, Place, TapeoutError
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tapeout.fleet.best import best_under_traffic
 from tapeout.hardware.chip import Chip
 from tapeout.performance.best import Demand, NotServed, Serving
 from tapeout.scenario.document import Document, read_document
@@ -22,7 +23,6 @@ from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.references import architecture
 from tapeout.scenario.schema import Scenario, ServedModel
 from tapeout.scenario.supply_side import programmes, sites
-from tapeout.serving.best import best_under_traffic
 from tapeout.serving.compiled import waiting_for_translation
 from tapeout.sourcing import plan as planning
 from tapeout.sourcing.certificate import Certificate, certify

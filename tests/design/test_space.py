@@ -5,6 +5,7 @@ import pytest
 from tapeout.design.space import LARGEST, MatrixUnits, MemoryChoice, ScaleUp, Space
 from tapeout.errors import InputError
 from tapeout.hardware.chip import NumberFormat, Topology
+from tapeout.hardware.designs import Designs, designs_of
 from tapeout.units import GB, MIB
 
 SPACE = Space(
@@ -36,12 +37,26 @@ def test_units_that_do_not_divide_into_the_dies_are_none():
     assert sum(design is None for design in SPACE.designs()) == 2 * 3
 
 
+def test_a_design_by_its_number_is_the_one_in_the_order():
+    assert [SPACE.design(number) for number in range(SPACE.size)] == list(SPACE.designs())
+
+
 def test_the_order_is_fixed():
     assert [design and design.id for design in SPACE.designs()] == [design and design.id for design in SPACE.designs()]
+
+
+def test_the_grid_holds_the_same_designs_as_arrays():
+    designs, divides = SPACE.grid()
+    made = list(SPACE.designs())
+    assert [design is not None for design in made] == list(divides)
+    apart = designs_of([design for design in made if design is not None])
+    together = designs.take(divides)
+    for field in dataclasses.fields(Designs):
+        assert getattr(together, field.name) == pytest.approx(getattr(apart, field.name), nan_ok=True), field.name
 
 
 def test_empty_and_huge_spaces_are_refused():
     with pytest.raises(InputError, match="no value for clocks"):
         dataclasses.replace(SPACE, clocks=())
     with pytest.raises(InputError, match=f"up to {LARGEST} designs"):
-        dataclasses.replace(SPACE, clocks=tuple(1e9 + step for step in range(20_000)))
+        dataclasses.replace(SPACE, clocks=tuple(1e9 + step for step in range(LARGEST // 24 + 1)))

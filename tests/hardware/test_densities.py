@@ -1,5 +1,8 @@
+import pytest
+
+from tapeout.hardware.chip import NumberFormat
 from tapeout.hardware.densities import densities, supplies
-from tapeout.hardware.process import processes
+from tapeout.hardware.process import process, processes
 from tapeout.provenance import facts_within
 
 
@@ -20,6 +23,16 @@ def test_published_figures_lie_in_the_ranges():
     # Interposers of 3.3, 5.5 and 9.5 reticles of 858 mm2; Rubin Ultra's package was reported at 7,470 mm2.
     for reticles in (3.3, 5.5, 9.5):
         assert facts.interposer.low <= reticles * 858e-6 <= facts.interposer.high * (1 + 1e-9)
+
+
+def test_a_product_takes_at_least_what_a_narrow_multiplier_and_a_wide_adder_take():
+    # Published for 7 nm: int8 multiply 0.07 and fp32 add 0.38 pJ; a bf16 product has exponents beside. One product and sum are two FLOP.
+    energy = process("tsmc-7").energy_per_flop
+    assert energy.low <= (0.07e-12 + 0.38e-12) / 2 <= energy.value
+    # fp32 multiply 1.31 pJ: a lane takes (1.31 + 0.38) over a bf16 product and sum.
+    assert densities().vector_products.value == pytest.approx((1.31 + 0.38) * 1e-12 / (2 * energy.value), rel=0.02)
+    # int8 multiply and add 0.077 pJ.
+    assert densities().format_energy[NumberFormat.INT8].value == pytest.approx(0.077e-12 / (2 * energy.value), rel=0.02)
 
 
 def test_every_number_states_its_range():

@@ -4,17 +4,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from tapeout.errors import InputError
+from tapeout.fleet.cluster_settings import Drafts
+from tapeout.fleet.composition import Composition
+from tapeout.fleet.engines import disaggregated, fleet
 from tapeout.hardware.catalog import chip
 from tapeout.performance.deployment import Deployment
 from tapeout.report.checkpoint import Checkpoint
 from tapeout.report.export_run import Exported, Form, exported, pools, texts
 from tapeout.report.kubernetes import Settings
 from tapeout.report.simulation_wanted import Wanted
-from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.cluster import Phase
-from tapeout.serving.cluster_settings import Drafts
-from tapeout.serving.composition import Composition
-from tapeout.serving.engines import disaggregated, fleet
+from tapeout.traffic.arrivals import closed_loop
 from tapeout.workload.catalog import model
 from tapeout.workload.traffic import Lengths
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tapeout.errors import InputError
+from tapeout.fleet.cluster_settings import Outages, autoscaling, drafts
 from tapeout.report.simulated import Simulated
 from tapeout.report.simulation_files import files
 from tapeout.report.simulation_run import simulation
 from tapeout.report.simulation_view import simulation_row
 from tapeout.report.simulation_wanted import Wanted
 from tapeout.serving.cluster import Phase, Routing
-from tapeout.serving.cluster_settings import Outages, autoscaling, drafts
 from tapeout.serving.metrics import duration, queueing, tpot, ttft
 
 DATE = "2026-11-25"

@@ -1,11 +1,17 @@
 """Each fault of a scenario, as a user meets it: one edit of a good file, and the message that must follow."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeout.errors import InputError, SeveralInputError
+from tapeout.hardware.catalog import chip
+from tapeout.hardware.chip_file import write_chip
 from tapeout.scenario.document import parse_document
+from tapeout.scenario.hardware import chips_of
 from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.schema import Scenario
 
@@ -208,6 +214,8 @@ own_chips:
     assert scenario.own_chips["mine"].parameters("mine").stacks == 4
     for old, new, expected in [
         ("clock: 1.2 GHz", "clock: 12 GHz", "own_chips.mine: the design mine breaks"),
+        ("clock: 1.2 GHz", "clock: 0.6 GHz\n    voltage: 1.1 V", "breaks its limit of supply, given '1.1 V', allowed: up to 1 V"),
+        ("clock: 1.2 GHz", "clock: 1.2 GHz\n    voltage: 1.4 W", "own_chips.mine.voltage: wrong unit"),
         ("node: tsmc-3", "node: tsmc-33", "own_chips.mine.node: unknown process node, given 'tsmc-33'"),
         ("chip: mine", "chip: amd-mi300x", "a chip of the market is bought with kind: purchase"),
         ("programme: partner", "programme: parner", "contracts.designed.programme: unknown programme, given 'parner'"),
@@ -220,6 +228,16 @@ own_chips:
         (own, "", "own_chips.mine: no contract uses it"),
     ]:
         assert expected in message(good.replace(old, new)), new
+
+
+def test_a_contract_takes_a_chip_file_and_wants_a_price_for_it(small: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    write_chip(replace(chip("nvidia-b200"), id="mine", vendor="own"), file)
+    priced = f"chip: {file}\n    price: {{value: 9000 USD, low: 7000 USD, high: 12000 USD, source: guess, why: cost and margin}}"
+    scenario = scenario_of(parse_document(small.replace("chip: amd-mi300x", priced), "f.yaml"))
+    assert chips_of(scenario).by_name[str(file)].id == "mine"
+    assert "contracts.bought.chip: no price of this chip is known" in message(small.replace("chip: amd-mi300x", f"chip: {file}"))
+    assert "contracts.bought.chip: cannot read the file" in message(small.replace("chip: amd-mi300x", f"chip: {tmp_path}/other.toml"))
 
 
 def test_one_supplier_cannot_have_less_than_all(small: str) -> None:

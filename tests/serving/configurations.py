@@ -6,9 +6,9 @@ import numpy as np
 
 from tapeout.serving.cluster import Autoscaling, Cluster, Engine, Failure, Link, Phase, Pool, Routing
 from tapeout.serving.policy import Order, Policy
-from tapeout.serving.requests import Names, Requests
 from tapeout.serving.speculation import Speculation
 from tapeout.serving.step_model import AttentionCost, DecodeCost, RecurrenceCost, StepModel
+from tapeout.traffic.requests import Names, Requests
 
 SIZE = 256
 GRID = 1 / 128

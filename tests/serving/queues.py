@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from tapeout.fleet.engines import Fleet, Group
 from tapeout.hardware import catalog
 from tapeout.performance.deployment import Deployment
 from tapeout.serving.cluster import Engine
-from tapeout.serving.engines import Fleet, Group
 from tapeout.serving.policy import Policy
 from tapeout.serving.step_model import StepModel
 from tapeout.workload.traffic import Lengths

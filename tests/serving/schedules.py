@@ -9,8 +9,8 @@ from tapeout.serving import plain_cluster
 from tapeout.serving.cluster import one_engine
 from tapeout.serving.plain_outcome import PlainOutcome
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.step_model import AttentionCost, DecodeCost, StepModel
+from tapeout.traffic.requests import Requests
 
 SIZE = 64
 

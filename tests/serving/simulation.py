@@ -5,9 +5,9 @@ import numpy as np
 from tapeout.serving.cluster import Cluster, Pool, one_engine
 from tapeout.serving.outcome import Outcome, Steps
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.requests import Requests
 
 RUNS = range(150)
 """Seeds of the random clusters on which laws are tested."""

@@ -9,10 +9,10 @@ import pytest
 from tapeout.serving.compiled import COMPILES
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.step_model import AttentionCost, DecodeCost, Step, StepModel
-from tapeout.serving.synthetic import shipped_trace
-from tapeout.serving.traces import read_trace
+from tapeout.traffic.requests import Requests
+from tapeout.traffic.synthetic import shipped_trace
+from tapeout.traffic.traces import read_trace
 
 from .closeness import agrees
 from .simulation import simulated

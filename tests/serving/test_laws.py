@@ -20,8 +20,8 @@ import pytest
 from tapeout.errors import InputError
 from tapeout.serving.cluster import Cluster, Phase
 from tapeout.serving.outcome import Outcome
-from tapeout.serving.requests import Requests
 from tapeout.serving.step_model import Step
+from tapeout.traffic.requests import Requests
 
 from .configurations import random_run
 from .simulation import RUNS, clustered, ends, pools_by_engine

@@ -15,7 +15,7 @@ import pytest
 from tapeout.serving.cluster import Cluster, Pool
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.policy import Order
-from tapeout.serving.requests import Names, Requests
+from tapeout.traffic.requests import Names, Requests
 from tapeout.units import Unit
 
 from .configurations import random_run

@@ -16,8 +16,8 @@ import pytest
 from tapeout.serving.cluster import Autoscaling, Cluster, Engine, Failure, Link, Phase, Pool, Routing, failures
 from tapeout.serving.compiled import COMPILES
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests, some_of
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.requests import Requests, some_of
 
 from .closeness import agrees
 from .configurations import random_run

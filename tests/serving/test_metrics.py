@@ -7,14 +7,14 @@ import pytest
 
 from tapeout.errors import InputError
 from tapeout.serving import plain_cluster
-from tapeout.serving.arrivals import poisson
 from tapeout.serving.cluster import Autoscaling, Cluster, Engine, Failure, Pool, one_engine
 from tapeout.serving.metrics import Slo, Summary, attained, end_to_end, inter_token, percentiles, queueing, summary, tpot, ttft
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.arrivals import poisson
+from tapeout.traffic.requests import Requests
 from tapeout.workload.traffic import Lengths
 
 from .simulation import simulated

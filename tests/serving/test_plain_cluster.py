@@ -10,8 +10,8 @@ from tapeout.errors import InputError
 from tapeout.serving.cluster import Autoscaling, Cluster, Engine, Failure, Link, Phase, Pool, Routing, noise_factors
 from tapeout.serving.plain_cluster import simulate
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Names, Requests
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.requests import Names, Requests
 
 from .schedules import flat, trace
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.speculation import Speculation
 from tapeout.serving.step_model import AttentionCost, DecodeCost
+from tapeout.traffic.requests import Requests
 
 from .schedules import alone, flat, trace
 

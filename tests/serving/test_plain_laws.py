@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.plain_outcome import PlainOutcome
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.arrivals import closed_loop
+from tapeout.traffic.requests import Requests
 from tapeout.workload.traffic import Lengths
 
 from .schedules import alone, curved

@@ -7,8 +7,8 @@ from tapeout.errors import InputError
 from tapeout.serving import plain_cluster
 from tapeout.serving.cluster import one_engine
 from tapeout.serving.policy import Order, Policy
-from tapeout.serving.requests import Names, Requests
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.requests import Names, Requests
 
 from .simulation import simulated
 

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tapeout.serving.arrivals import closed_loop, diurnal, gamma, poisson
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
 from tapeout.serving.saturation import saturation
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.arrivals import closed_loop, diurnal, gamma, poisson
+from tapeout.traffic.requests import Requests
 from tapeout.workload.traffic import Lengths
 
 from .simulation import simulated

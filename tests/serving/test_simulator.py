@@ -14,7 +14,7 @@ import pytest
 from tapeout.serving import simulator
 from tapeout.serving.cluster import Cluster, one_engine
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
+from tapeout.traffic.requests import Requests
 
 from .configurations import random_step_model
 from .simulation import clustered
@@ -53,7 +53,7 @@ import numpy as np
 from tapeout.serving import compiled, plain_cluster, simulator
 from tapeout.serving.cluster import Cluster, Engine, Link, Phase, Pool, Routing
 from tapeout.serving.policy import Policy
-from tapeout.serving.requests import Requests
+from tapeout.traffic.requests import Requests
 from tapeout.serving.step_model import DecodeCost, StepModel
 assert not compiled.COMPILES
 model = StepModel(token_seconds=0.1 + 0.01 * np.arange(65), sequence_seconds=np.zeros(65), decode=(DecodeCost(key=0.001),))

@@ -10,10 +10,10 @@ from tapeout.performance.deployment import Deployment
 from tapeout.performance.predict import Case, Kind, Prediction, predict
 from tapeout.performance.rates import rates
 from tapeout.performance.step import Layout, layout, step_time
-from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.metrics import Summary, summary
 from tapeout.serving.step_model import Step
 from tapeout.serving.step_table import engine, step_model
+from tapeout.traffic.arrivals import closed_loop
 from tapeout.workload.architecture import Architecture, Attention, FeedForward, Latent, LayerGroup
 from tapeout.workload.catalog import model as listed
 from tapeout.workload.numerics import numerics

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeout.errors import InputError
-from tapeout.serving.arrivals import poisson
 from tapeout.serving.cluster import Engine, one_engine
 from tapeout.serving.outcome import Outcome, Steps
 from tapeout.serving.policy import Policy
 from tapeout.serving.simulator import simulate
 from tapeout.serving.step_model import DecodeCost, StepModel
 from tapeout.serving.timeline import Ran, Spans, integral, occupancy, step_spans, timeline
+from tapeout.traffic.arrivals import poisson
 from tapeout.workload.traffic import Lengths
 
 MODEL = StepModel(

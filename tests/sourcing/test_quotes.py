@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from tapeout.cost.unit import unit_cost
+from tapeout.errors import InputError
+from tapeout.fleet.best import Carried
 from tapeout.hardware.catalog import chip
 from tapeout.performance.best import Demand, best_servings
-from tapeout.serving.best import Carried
-from tapeout.sourcing.quotes import Basis, NoQuote, Quote, hour_price, quotes
+from tapeout.sourcing.quotes import Basis, NoQuote, Quote, hour_price, made, quotes
 from tapeout.workload.catalog import model
 
 DEMAND = Demand(model=model("meta-llama/Llama-3.1-8B"), precision="fp8", prompt=1024, output=256, ttft=2.0, tpot=0.02)
@@ -67,6 +69,20 @@ def test_more_queries_inside_the_limits_cost_more() -> None:
         costs.append(quote.output_token)
     assert costs == sorted(costs)
     assert costs[0] < costs[-1]
+
+
+def test_an_own_chip_costs_its_owner_what_it_takes_to_make_and_the_partner() -> None:
+    mine = replace(chip("google-tpu-v5e"), id="mine", vendor="own")
+    price = hour_price(mine, Basis.OWN, "2026-11-01")
+    assert 0 < price.low < price.value < price.high
+    assert "margin of a design partner" in price.rule
+    assert price.sources == ("tapeout-own-chip", "epoch-ai-chip-counts")
+    # A cost C at a margin of 57.5 % sells at C / 0.425.
+    assert made(mine, "2026-11-01").value == pytest.approx(unit_cost(mine, year=2026).mid.total / 0.425)
+    with pytest.raises(InputError, match="price"):
+        hour_price(mine, Basis.RENT, "2026-11-01")
+    with pytest.raises(InputError):
+        hour_price(replace(mine, silicon=None), Basis.OWN, "2026-11-01")
 
 
 @pytest.mark.parametrize("basis", list(Basis))

@@ -23,6 +23,7 @@ from tapeout.units import Dimensionless, PerYear, Seconds, Unit, Usd, UsdPerJoul
 Array = NDArray[np.float64]
 UsdArray = Annotated[Array, Unit("USD")]
 UsdPerHourArray = Annotated[Array, Unit("USD/h")]
+NumberArray = Annotated[Array, Unit("1")]
 UsdPerWattSecond = Annotated[float, Unit("USD/W/s")]
 
 
@@ -101,16 +102,16 @@ def unit_costs(chip: Chip, dies: Areas, power: Powers) -> UsdArray:
     return np.asarray(sum(breakdown(build, mapped(facts, taken)).by_name().values()))
 
 
-def break_even_volume(recurring: float, per_unit_of_one_off: float, seconds: float, rival: float) -> Dimensionless:
+def break_even_volume(recurring: ArrayLike, all_of_it: ArrayLike, seconds: ArrayLike, rival: ArrayLike) -> NumberArray:
     """Chips from which an own chip's token costs no more than `rival` (USD/token): V = k T / (3600 c - h T), infinity where none does.
 
-    `recurring` is the hour without its share of the one-off cost (USD/h), `per_unit_of_one_off` what that adds to the hour of one chip if it
-    bore all of it (USD/h), `seconds` the chip time of a token.
+    `recurring` is the hour without its share of the one-off cost (USD/h), `all_of_it` what that adds to the hour of a chip that bears
+    all of it (USD/h), `seconds` the chip time of a token. Broadcasts.
 
-    >>> break_even_volume(1.0, 1e5, 3.6e-3, 2e-6)
-    100000.0
+    >>> round(float(break_even_volume(1.0, 1e5, 3.6e-3, 2e-6)))
+    100000
     """
-    saved = rival * 3600 - recurring * seconds
-    return per_unit_of_one_off * seconds / saved if saved > 0 else float("inf")
-
-
+    parts = (np.asarray(part, dtype=np.float64) for part in (recurring, all_of_it, seconds, rival))
+    hour, one_off, time, other = np.broadcast_arrays(*parts)
+    saved = np.asarray(other * 3600 - hour * time)
+    return np.asarray(np.divide(one_off * time, saved, out=np.full(saved.shape, np.inf), where=saved > 0))

@@ -88,9 +88,9 @@ class Space:
 
     def design(self, number: int) -> OwnChip | None:
         """The design with this number in that order."""
-        axes = self._axes()
-        places = np.unravel_index(number, [len(axis) for axis in axes])
-        node, dies, units, clock, on_chip, memory, fabric = (axis[int(place)] for axis, place in zip(axes, places, strict=True))
+        place = [int(each) for each in np.unravel_index(number, [len(axis) for axis in self._axes()])]
+        node, dies, units, clock = self.nodes[place[0]], self.dies[place[1]], self.matrix_units[place[2]], self.clocks[place[3]]
+        on_chip, memory, fabric = self.on_chip_memories[place[4]], self.memories[place[5]], self.scale_ups[place[6]]
         if units.number % dies or memory.stacks % dies:
             return None
         return OwnChip(

@@ -20,6 +20,7 @@ from tapeout.provenance import Grade, Sourced
 from tapeout.units import FlopsPerSecond, SquareMetres, Unit, Volts, Watts, show
 
 SOURCE = "tapeout-own-chip"
+VENDOR = "own"
 AREA_BAND, POWER_BAND = 0.25, 0.3
 """Bands of area and power, which most shipped chips keep (docs/background/own-chip.md)."""
 
@@ -144,7 +145,7 @@ def own_chip(own: OwnChip) -> Chip:
     return Chip(
         id=own.id,
         name=own.name,
-        vendor="own",
+        vendor=VENDOR,
         generation=kin_generation(own.formats),
         released=own.released,
         peak={name: _derived(value, Unit("FLOP/s"), "eq. peak-1") for name, value in peak(own).items()},

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tapeout.errors import InputError
+from tapeout.fleet.cluster_settings import Drafts
+from tapeout.fleet.composition import Composition
+from tapeout.fleet.service_level import service_level
+from tapeout.fleet.settings import policy_changes
 from tapeout.report.checkpoint import Checkpoint, checkpoint
 from tapeout.report.kubernetes import Settings, manifest, pool_suffix
 from tapeout.report.simulation_fleet import composition
 from tapeout.report.simulation_wanted import Wanted, wanted_traffic
 from tapeout.report.vllm_arguments import Draft, Served, script
-from tapeout.serving.cluster_settings import Drafts
-from tapeout.serving.composition import Composition
-from tapeout.serving.service_level import service_level
-from tapeout.serving.settings import policy_changes
-from tapeout.serving.traffic import Traffic
+from tapeout.traffic.rules import Traffic
 from tapeout.workload.architecture import Architecture
 from tapeout.workload.catalog import model as find_model
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapeout.errors import InputError
+from tapeout.fleet.candidates import candidates
+from tapeout.fleet.search import Rated, Search, search
+from tapeout.fleet.service_level import service_level
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.simulation_wanted import chips_on
 from tapeout.report.tables import Column, Table
-from tapeout.serving.candidates import candidates
-from tapeout.serving.requests import Requests
-from tapeout.serving.search import Rated, Search, search
-from tapeout.serving.service_level import service_level
-from tapeout.serving.traffic import RULES, traffic
+from tapeout.traffic.requests import Requests
+from tapeout.traffic.rules import RULES, traffic
 from tapeout.workload.catalog import model as find_model
 from tapeout.workload.traffic import Lengths
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tapeout.fleet.best import Carried
 from tapeout.performance.best import Serving
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.tables import Column, Table
-from tapeout.serving.best import Carried
 from tapeout.sourcing.quotes import NoQuote, Quote
 
 USD_PER_MTOKEN = NumberStyle(prefix="$", digits=3)

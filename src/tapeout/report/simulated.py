@@ -8,14 +8,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from tapeout.fleet.engines import Group
+from tapeout.fleet.goodput import Goodput
+from tapeout.fleet.service_level import ServiceLevel
 from tapeout.hardware.chip import Chip
 from tapeout.serving.cluster import Engine, Phase
-from tapeout.serving.engines import Group
-from tapeout.serving.goodput import Goodput
 from tapeout.serving.metrics import duration
 from tapeout.serving.outcome import Outcome
 from tapeout.serving.saturation import Saturation
-from tapeout.serving.service_level import ServiceLevel
 from tapeout.serving.timeline import Ran, Spans, step_spans
 from tapeout.units import Dimensionless, Seconds, UsdPerHour
 

@@ -7,18 +7,18 @@ import dataclasses
 import numpy as np
 
 from tapeout.errors import InputError
+from tapeout.fleet.candidates import candidates
+from tapeout.fleet.cluster_settings import Drafts
+from tapeout.fleet.composition import Composition
+from tapeout.fleet.drafting import drafted, drafted_by
+from tapeout.fleet.engines import Fleet, best_fleet, disaggregated, fleet, fleets
+from tapeout.fleet.service_level import ServiceLevel
 from tapeout.hardware.chip import Chip
 from tapeout.performance.deployment import Deployment
 from tapeout.report.simulation_wanted import Wanted, chips_on
-from tapeout.serving.arrivals import faster
-from tapeout.serving.candidates import candidates
 from tapeout.serving.cluster import Engine, Phase
-from tapeout.serving.cluster_settings import Drafts
-from tapeout.serving.composition import Composition
-from tapeout.serving.drafting import drafted, drafted_by
-from tapeout.serving.engines import Fleet, best_fleet, disaggregated, fleet, fleets
-from tapeout.serving.requests import Requests
-from tapeout.serving.service_level import ServiceLevel
+from tapeout.traffic.arrivals import faster
+from tapeout.traffic.requests import Requests
 from tapeout.workload.architecture import Architecture
 from tapeout.workload.catalog import model as find_model
 

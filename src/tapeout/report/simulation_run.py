@@ -6,20 +6,20 @@ import dataclasses
 from collections.abc import Callable
 
 from tapeout.errors import InputError
+from tapeout.fleet.composition import Composition, served
+from tapeout.fleet.engines import Fleet, fleets
+from tapeout.fleet.frontier import LoadPoint, frontier
+from tapeout.fleet.goodput import Goodput, goodput
+from tapeout.fleet.service_level import ServiceLevel, service_level
 from tapeout.hardware.chip import Chip
 from tapeout.report.simulated import Part, Simulated
 from tapeout.report.simulation_fleet import composition
 from tapeout.report.simulation_wanted import Wanted, chips_on, is_rule, wanted_traffic
-from tapeout.serving.arrivals import closed_loop
 from tapeout.serving.compiled import COMPILES
-from tapeout.serving.composition import Composition, served
-from tapeout.serving.engines import Fleet, fleets
-from tapeout.serving.frontier import LoadPoint, frontier
-from tapeout.serving.goodput import Goodput, goodput
-from tapeout.serving.requests import Requests
 from tapeout.serving.saturation import saturation
-from tapeout.serving.service_level import ServiceLevel, service_level
 from tapeout.sourcing.quotes import Basis, hour_price
+from tapeout.traffic.arrivals import closed_loop
+from tapeout.traffic.requests import Requests
 from tapeout.units import UsdPerHour
 from tapeout.workload.catalog import model as find_model
 from tapeout.workload.traffic import Lengths

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tapeout.fleet.frontier import LoadPoint
 from tapeout.report.columns import Columns
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.simulated import Simulated
 from tapeout.report.tables import Column, Table
-from tapeout.serving.frontier import LoadPoint
 from tapeout.serving.metrics import Percentiles, attained, duration, end_to_end, inter_token, percentiles, queueing, tpot, ttft
 from tapeout.serving.timeline import occupancy
 from tapeout.units import HOUR

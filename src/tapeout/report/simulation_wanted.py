@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tapeout.errors import InputError
+from tapeout.fleet.cluster_settings import Drafts, Outages
 from tapeout.hardware import catalog
 from tapeout.hardware.chip import Chip
-from tapeout.serving.arrivals import Sampler, closed_loop
 from tapeout.serving.cluster import Autoscaling, Routing
-from tapeout.serving.cluster_settings import Drafts, Outages
-from tapeout.serving.traffic import RULES, Traffic, lengths_in, traffic
+from tapeout.traffic.arrivals import Sampler, closed_loop
+from tapeout.traffic.rules import RULES, Traffic, lengths_in, traffic
 from tapeout.units import Dimensionless
 from tapeout.workload.traffic import Lengths
 

@@ -10,13 +10,13 @@ from tapeout.calibration.measurements import Measurement, published, read_measur
 from tapeout.calibration.serving_table import refitted
 from tapeout.calibration.validation import Comparison, Group, checked, compared, comparisons, left_out
 from tapeout.errors import InputError, Place
+from tapeout.fleet.published import simulated_answers
 from tapeout.performance.efficiency import Table as Efficiencies
 from tapeout.performance.efficiency import operator_efficiencies
 from tapeout.performance.predict import Kind, predict
 from tapeout.report.tables import Table, to_csv, to_json
 from tapeout.report.validation_page import validation_page
 from tapeout.report.validation_view import rows_table, summary_table
-from tapeout.serving.published import simulated_answers
 
 OWN = "the published results that come with Tapeout"
 

@@ -137,7 +137,7 @@ def _price(scenario: Scenario, contract: Purchase | Partner | Own, chips: Chips)
         costs = np.full(scenario.quarters, cost)
         if contract.price is not None:
             costs, source = contract.price.over(scenario.start, scenario.quarters), contract.price.source
-        return price_with_margin(costs, _margin(scenario, contract)) + around, source
+        return price_with_margin(costs, margin_of(scenario, contract)) + around, source
     if contract.price is not None:
         return contract.price.over(scenario.start, scenario.quarters) + around, contract.price.source
     bought = [purchase(contract.chip, label) for label in scenario.quarter_labels]
@@ -145,7 +145,7 @@ def _price(scenario: Scenario, contract: Purchase | Partner | Own, chips: Chips)
     return prices, "purchase quotes of the catalogue"
 
 
-def _margin(scenario: Scenario, contract: Own) -> Dimensionless:
+def margin_of(scenario: Scenario, contract: Own) -> Dimensionless:
     """Gross margin that a partner or licensor takes on each chip; none in an own team or an acquired one."""
     programme = scenario.programmes[contract.programme]
     if isinstance(programme, DesignPartner):

@@ -9,8 +9,8 @@ from pathlib import Path
 from tapeout.cost import prices
 from tapeout.cost.datacenter import SiteKind, sites, tariffs
 from tapeout.errors import InputError, did_you_mean
-from tapeout.hardware.catalog import chips
-from tapeout.hardware.custom import own_chip
+from tapeout.hardware.catalog import SUFFIX, chip, chips
+from tapeout.hardware.custom import VENDOR, own_chip
 from tapeout.hardware.process import memories, packagings, processes
 from tapeout.scenario.contracts import Lease, OnDemand, Own, Owned, Partner, Purchase, Reserved
 from tapeout.scenario.document import Document, Location
@@ -51,6 +51,11 @@ def _chips(scenario: Scenario) -> Iterator[_Fault]:
             if contract.chip not in scenario.own_chips:
                 hint = "a chip of the market is bought with kind: purchase" if contract.chip in chips() else "describe it under own_chips"
                 yield _unknown(location, "unknown own chip", contract.chip, scenario.own_chips, hint)
+        elif contract.chip.endswith(SUFFIX):
+            try:
+                chip(contract.chip)
+            except InputError as error:
+                yield _Fault(location, InputError(error.what, given=contract.chip, hint=error.hint))
         elif contract.chip not in chips():
             hint = "an own chip has kind: own" if contract.chip in scenario.own_chips else "tapeout catalog chips lists them"
             yield _unknown(location, "unknown chip", contract.chip, chips(), hint)
@@ -90,7 +95,8 @@ def _programmes(scenario: Scenario) -> Iterator[_Fault]:
 def _prices(scenario: Scenario) -> Iterator[_Fault]:
     """A price that is left to the catalogue must be there."""
     for name, contract in scenario.contracts.items():
-        if contract.chip not in chips() or contract.price is not None:
+        known = contract.chip in chips() or (contract.chip.endswith(SUFFIX) and Path(contract.chip).is_file())
+        if not known or contract.price is not None:
             continue
         try:
             match contract:
@@ -169,7 +175,7 @@ def _suppliers(scenario: Scenario) -> Iterator[_Fault]:
         if supplier != spelt:
             error = InputError("a supplier spelt in two ways", given=supplier, hint=f"did you mean {spelt}?")
             yield _Fault(("contracts", name, "supplier"), error)
-        found.add(supplier or (chips()[contract.chip].vendor if contract.chip in chips() else "own"))
+        found.add(supplier or (chips()[contract.chip].vendor if contract.chip in chips() else VENDOR))
     if len(found) == 1 and scenario.finance.largest_supplier_share < 1:
         error = InputError(
             "one supplier cannot have less than all",
@@ -180,19 +186,19 @@ def _suppliers(scenario: Scenario) -> Iterator[_Fault]:
 
 
 def _own_chips(scenario: Scenario) -> Iterator[_Fault]:
-    for name, chip in scenario.own_chips.items():
-        if chip.node not in processes():
-            yield _unknown(("own_chips", name, "node"), "unknown process node", chip.node, processes())
-        if chip.memory.generation not in memories():
-            yield _unknown(("own_chips", name, "memory", "generation"), "unknown memory generation", chip.memory.generation, memories())
-        if chip.package not in packagings():
-            yield _unknown(("own_chips", name, "package"), "unknown package", chip.package, packagings())
+    for name, own in scenario.own_chips.items():
+        if own.node not in processes():
+            yield _unknown(("own_chips", name, "node"), "unknown process node", own.node, processes())
+        if own.memory.generation not in memories():
+            yield _unknown(("own_chips", name, "memory", "generation"), "unknown memory generation", own.memory.generation, memories())
+        if own.package not in packagings():
+            yield _unknown(("own_chips", name, "package"), "unknown package", own.package, packagings())
         if name in chips():
             error = InputError("the name of a chip on the market", given=name, hint="take another name")
             yield _Fault(("own_chips", name), error)
         try:
-            if chip.node in processes() and chip.memory.generation in memories():
-                own_chip(chip.parameters(name))
+            if own.node in processes() and own.memory.generation in memories():
+                own_chip(own.parameters(name))
         except InputError as error:
             yield _Fault(("own_chips", name), error)
 

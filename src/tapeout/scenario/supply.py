@@ -12,7 +12,7 @@ from tapeout.scenario.assumption import CATALOGUE, COST_MODEL, Assumed, Assumpti
 from tapeout.scenario.entry import AQuarter, Entry, Line
 from tapeout.scenario.quantity import Quantity, Whole
 from tapeout.scenario.quarters import Series
-from tapeout.units import Bytes, BytesPerSecond, Dimensionless, Hertz, Seconds, Unit, Usd, UsdPerJoule, UsdPerWatt, Watts
+from tapeout.units import Bytes, BytesPerSecond, Dimensionless, Hertz, Seconds, Unit, Usd, UsdPerJoule, UsdPerWatt, Volts, Watts
 
 UsdPerWattHour = Annotated[float, Unit("USD/W/h")]
 
@@ -130,6 +130,13 @@ class OwnChip(Entry):
     scale_out: Annotated[BytesPerSecond, Quantity("B/s")] = Field(0.0, description="Network bandwidth of one chip in one direction.")
     spare: Annotated[Dimensionless, Quantity("1", share=True)] = Field(0.08, description="Further matrix units, built to replace bad ones.")
     power_limit: Annotated[Watts | None, Quantity("W", positive=True)] = Field(None, description="Most power that the chip may draw.")
+    vector_lanes: Annotated[int | None, Whole()] = Field(None, description="Vector lanes of one matrix unit; its columns unless said.")
+    voltage: Annotated[Volts | None, Quantity("V", positive=True)] = Field(
+        None, description="Supply, such as 0.75 V; the lowest that reaches the clock unless said."
+    )
+    die_to_die: Annotated[BytesPerSecond | None, Quantity("B/s")] = Field(
+        None, description="Bandwidth out of one die to its neighbours in one direction; that of the memory at the die unless said."
+    )
 
     def parameters(self, name: str) -> hardware.OwnChip:
         """The parameters of this chip, named `name`, as the hardware model takes them."""
@@ -137,5 +144,6 @@ class OwnChip(Entry):
             id=name, name=self.title or name, node=self.node, dies=self.dies, matrix_units=self.matrix_units, rows=self.rows,
             columns=self.columns, formats=self.formats, clock=self.clock, on_chip_memory=self.on_chip_memory, memory=self.memory.generation,
             stacks=self.memory.stacks, link_bandwidth=self.link.bandwidth, domain=self.link.domain, topology=self.link.topology,
-            scale_out=self.scale_out, spare=self.spare, power_limit=self.power_limit,
+            scale_out=self.scale_out, spare=self.spare, power_limit=self.power_limit, vector_lanes=self.vector_lanes,
+            voltage=self.voltage, die_to_die=self.die_to_die,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tapeout.errors import InputError
 from tapeout.serving.cluster import Cluster, Engine, Phase
-from tapeout.serving.requests import Requests
+from tapeout.traffic.requests import Requests
 
 
 def check(cluster: Cluster, requests: Requests) -> None:

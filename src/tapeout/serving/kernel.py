@@ -37,7 +37,7 @@ def advance(tables: Tables, limits: Limits, trace: Trace, state: State, until: f
         state.shared[at.WORK] -= 1
         receive(limits, trace, state)
         if not has_work(count):
-            ready = next_ready(count, state.ready)
+            ready = next_ready(count, state.when)
             if ready >= until:
                 return
             clock[at.NOW] = ready
@@ -71,19 +71,19 @@ def is_stalled(limits: Limits, state: State) -> bool:
 
 
 @compiled
-def next_ready(count: Whole, ready: Floats) -> float:
+def next_ready(count: Whole, when: Floats) -> float:
     """When the next request is there; infinite where none is on its way."""
     request = count[at.INBOX]
-    return float(ready[request]) if request >= 0 else math.inf
+    return float(when[request, at.READY]) if request >= 0 else math.inf
 
 
 @compiled
 def receive(limits: Limits, trace: Trace, state: State) -> None:
     """Queue the requests that are there by now."""
     count, now = state.tally, state.clock[at.NOW]
-    while count[at.INBOX] >= 0 and state.ready[count[at.INBOX]] <= now:
+    while count[at.INBOX] >= 0 and state.when[count[at.INBOX], at.READY] <= now:
         request = int(count[at.INBOX])
-        count[at.INBOX] = state.following[request]
+        count[at.INBOX] = state.of[request, at.NEXT]
         count[at.STALLED] = 0
         enqueue(limits, trace, state, request)
 
@@ -98,7 +98,7 @@ def _run_alike(tables: Tables, limits: Limits, trace: Trace, state: State, until
     most = 1 if limits.singly else next_end(trace, state) - count[at.STEP]
     stop = until
     if limits.by_priority or count[at.WAITING] == 0:
-        stop = min(until, next_ready(count, state.ready))
+        stop = min(until, next_ready(count, state.when))
     base = decode_base(tables.steps, decodes)
     place = 0 if count[at.PLACE] == 0 else limits.block - count[at.PLACE]
     turn, last = tables.offset + count[at.STEPS], len(tables.noise) - 1
@@ -141,16 +141,16 @@ def planned(tables: Tables, limits: Limits, trace: Trace, state: State) -> float
     if count[at.SKIPPED] > 0:
         node = int(count[at.FIRST])
         while node >= 0:
-            if state.status[node] == at.DECODING and state.chunk[node] == 0:
-                context -= state.computed[node] + count[at.STEP] - state.join[node]
-            node = int(state.following[node])
+            if state.status[node] == at.DECODING and state.of[node, at.CHUNK] == 0:
+                context -= state.of[node, at.COMPUTED] + count[at.STEP] - state.of[node, at.JOINED]
+            node = int(state.of[node, at.NEXT])
     for place in range(count[at.PARTIALS]):
-        request = state.partials[place]
-        tokens, held = int(state.chunk[request]), int(state.computed[request])
+        request = state.lists[at.PARTLY, place]
+        tokens, held = int(state.of[request, at.CHUNK]), int(state.of[request, at.COMPUTED])
         if tokens == 0:
             continue
         checking = state.status[request] == at.CHECKING
-        if checking or held + tokens == trace.prompt[request] + state.generated[request]:
+        if checking or held + tokens == trace.prompt[request] + state.of[request, at.GENERATED]:
             given += 1
         if tokens == 1 or checking:
             decodes += 1
@@ -185,9 +185,9 @@ def carry_out(tables: Tables, limits: Limits, trace: Trace, state: State, second
     if count[at.SKIPPED] > 0:
         node = int(count[at.FIRST])
         while node >= 0:
-            if state.status[node] == at.DECODING and state.chunk[node] == 0:
+            if state.status[node] == at.DECODING and state.of[node, at.CHUNK] == 0:
                 wait_a_step(limits, trace, state, node, start)
-            node = int(state.following[node])
+            node = int(state.of[node, at.NEXT])
     if count[at.APART] > 0:
         count[at.STEPS] += 1
         _all_wait(limits, state, start)
@@ -205,7 +205,7 @@ def _all_wait(limits: Limits, state: State, start: float) -> None:
     while node >= 0 and limits.keeps and count[at.LATE] < count[at.DECODES]:
         if state.status[node] == at.DECODING:
             note_wait(limits, state, node, start)
-        node = int(state.following[node])
+        node = int(state.of[node, at.NEXT])
 
 
 @compiled_apart
@@ -216,13 +216,13 @@ def _late_no_more(limits: Limits, state: State, seconds: float) -> int:
         return 0
     node = int(count[at.FIRST])
     while node >= 0:
-        served = count[at.SKIPPED] == 0 or state.chunk[node] > 0
-        if state.status[node] == at.DECODING and state.since[node] >= 0 and served:
-            state.gaps[state.shared[at.NOTED]] = state.clock[at.NOW] + seconds - state.since[node]
-            state.since[node] = -1.0
+        served = count[at.SKIPPED] == 0 or state.of[node, at.CHUNK] > 0
+        if state.status[node] == at.DECODING and state.when[node, at.LAST_TOKEN] >= 0 and served:
+            state.gaps[state.shared[at.NOTED]] = state.clock[at.NOW] + seconds - state.when[node, at.LAST_TOKEN]
+            state.when[node, at.LAST_TOKEN] = -1.0
             state.shared[at.NOTED] += 1
             found += 1
-        node = int(state.following[node])
+        node = int(state.of[node, at.NEXT])
     count[at.LATE] -= found
     return found
 
@@ -246,37 +246,37 @@ def _end(tables: Tables, limits: Limits, trace: Trace, state: State) -> None:
         count[at.ENDS] -= 1
         if (
             state.status[request] == at.DECODING
-            and state.join[request] + trace.output[request] - state.generated[request] <= count[at.STEP]
+            and state.of[request, at.JOINED] + trace.output[request] - state.of[request, at.GENERATED] <= count[at.STEP]
         ):
             leave_decodes(limits, state, request)
             state.status[request] = at.GONE
-            state.ended[ended] = request
+            state.lists[at.ENDED, ended] = request
             ended += 1
     left = 0
     for place in range(count[at.PARTIALS]):
-        request = int(state.partials[place])
-        tokens = int(state.chunk[request])
-        state.chunk[request] = 0
+        request = int(state.lists[at.PARTLY, place])
+        tokens = int(state.of[request, at.CHUNK])
+        state.of[request, at.CHUNK] = 0
         if not _gets_tokens(tables, limits, trace, state, request, tokens):
-            state.partials[left] = request
+            state.lists[at.PARTLY, left] = request
             left += 1
-        elif state.generated[request] < wanted(limits, trace, request):
+        elif state.of[request, at.GENERATED] < wanted(limits, trace, request):
             if limits.drafts > 0:
                 state.status[request] = at.CHECKING
-                state.partials[left] = request
+                state.lists[at.PARTLY, left] = request
                 left += 1
             else:
                 join_decodes(limits, trace, state, request)
         elif limits.drafts > 0:
             complete(limits, trace, state, request)
         else:
-            state.ended[ended] = request
+            state.lists[at.ENDED, ended] = request
             ended += 1
     count[at.PARTIALS] = left
     if limits.caching:
         _sort_by_stamp(state, ended)
     for place in range(ended):
-        complete(limits, trace, state, int(state.ended[place]))
+        complete(limits, trace, state, int(state.lists[at.ENDED, place]))
 
 
 @compiled
@@ -285,24 +285,24 @@ def _gets_tokens(tables: Tables, limits: Limits, trace: Trace, state: State, req
     if state.status[request] == at.CHECKING:
         if tokens == 0:
             return False
-        draw = tables.accepted[draw_at(request, int(state.generated[request]), len(tables.accepted))]
-        right, held = 1 + min(int(draw), tokens - 1), int(state.computed[request])
+        draw = tables.accepted[draw_at(request, int(state.of[request, at.GENERATED]), len(tables.accepted))]
+        right, held = 1 + min(int(draw), tokens - 1), int(state.of[request, at.COMPUTED])
         more = (held + tokens + limits.block - 1) // limits.block - (held + right + limits.block - 1) // limits.block
         give(state, more)
-        state.computed[request] += right
-        state.generated[request] += right
+        state.of[request, at.COMPUTED] += right
+        state.of[request, at.GENERATED] += right
         note_gap(limits, state, request)
         return True
-    state.computed[request] += tokens
-    if state.computed[request] < trace.prompt[request] + state.generated[request]:
+    state.of[request, at.COMPUTED] += tokens
+    if state.of[request, at.COMPUTED] < trace.prompt[request] + state.of[request, at.GENERATED]:
         return False
-    state.generated[request] += 1
-    if state.generated[request] > 1:
+    state.of[request, at.GENERATED] += 1
+    if state.of[request, at.GENERATED] > 1:
         note_gap(limits, state, request)
         return True
-    state.first[request] = state.clock[at.NOW]
+    state.when[request, at.FIRST_TOKEN] = state.clock[at.NOW]
     if limits.drafts > 0 and limits.keeps:
-        state.since[request] = state.clock[at.NOW]
+        state.when[request, at.LAST_TOKEN] = state.clock[at.NOW]
     return True
 
 
@@ -310,11 +310,11 @@ def _gets_tokens(tables: Tables, limits: Limits, trace: Trace, state: State, req
 def _sort_by_stamp(state: State, size: int) -> None:
     """Those who end together come free in the order in which they started."""
     for last in range(1, size):
-        request, place = state.ended[last], last
-        while place > 0 and state.stamp[state.ended[place - 1]] > state.stamp[request]:
-            state.ended[place] = state.ended[place - 1]
+        request, place = state.lists[at.ENDED, last], last
+        while place > 0 and state.of[state.lists[at.ENDED, place - 1], at.STARTED] > state.of[request, at.STARTED]:
+            state.lists[at.ENDED, place] = state.lists[at.ENDED, place - 1]
             place -= 1
-        state.ended[place] = request
+        state.lists[at.ENDED, place] = request
 
 
 @compiled

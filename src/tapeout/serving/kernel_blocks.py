@@ -21,20 +21,20 @@ def take(limits: Limits, state: State, blocks: int) -> None:
     count[at.NAMELESS] -= nameless
     for _ in range(blocks - nameless):
         oldest = count[at.OLDEST]
-        state.holders[oldest] = at.ABSENT
+        state.names[oldest, at.HOLDERS] = at.ABSENT
         _unlist(state, oldest)
 
 
 @compiled
 def _unlist(state: State, name: int) -> None:
     """Take a free block out of the list of those with names."""
-    count, older, younger = state.tally, state.older[name], state.younger[name]
+    count, older, younger = state.tally, state.names[name, at.OLDER], state.names[name, at.YOUNGER]
     if older >= 0:
-        state.younger[older] = younger
+        state.names[older, at.YOUNGER] = younger
     else:
         count[at.OLDEST] = younger
     if younger >= 0:
-        state.older[younger] = older
+        state.names[younger, at.OLDER] = older
     else:
         count[at.YOUNGEST] = older
 
@@ -49,22 +49,22 @@ def give(state: State, blocks: int) -> None:
 @compiled
 def hold(state: State, name: int) -> None:
     """One more holder of a block that is in the cache."""
-    if state.holders[name] == 0:
+    if state.names[name, at.HOLDERS] == 0:
         _unlist(state, name)
         state.tally[at.FREE] -= 1
-    state.holders[name] += 1
+    state.names[name, at.HOLDERS] += 1
 
 
 @compiled
 def release(state: State, name: int) -> None:
     """One holder fewer; the last one leaves the block free, the youngest of those with a name."""
     count = state.tally
-    state.holders[name] -= 1
-    if state.holders[name] == 0:
+    state.names[name, at.HOLDERS] -= 1
+    if state.names[name, at.HOLDERS] == 0:
         youngest = count[at.YOUNGEST]
-        state.older[name], state.younger[name] = youngest, -1
+        state.names[name, at.OLDER], state.names[name, at.YOUNGER] = youngest, -1
         if youngest >= 0:
-            state.younger[youngest] = name
+            state.names[youngest, at.YOUNGER] = name
         else:
             count[at.OLDEST] = name
         count[at.YOUNGEST] = name
@@ -76,14 +76,14 @@ def name_blocks(limits: Limits, trace: Trace, state: State, request: int, tokens
     """Give the full blocks of the first `tokens` tokens of `request` their names; where one is there already, share it."""
     first = trace.start[request]
     full = min(trace.start[request + 1] - first, tokens // limits.block)
-    for place in range(state.named[request], full):
+    for place in range(state.of[request, at.NAMED], full):
         name = trace.name[first + place]
-        if state.holders[name] == at.ABSENT:
-            state.holders[name] = 1
+        if state.names[name, at.HOLDERS] == at.ABSENT:
+            state.names[name, at.HOLDERS] = 1
         else:
             hold(state, name)
             give(state, 1)
-        state.named[request] = place + 1
+        state.of[request, at.NAMED] = place + 1
 
 
 @compiled
@@ -93,8 +93,8 @@ def give_back(limits: Limits, trace: Trace, state: State, request: int, tokens: 
     if not limits.caching:
         state.tally[at.FREE] += blocks
         return
-    named, first = state.named[request], trace.start[request]
+    named, first = state.of[request, at.NAMED], trace.start[request]
     give(state, blocks - named)
     for place in range(named - 1, -1, -1):
         release(state, trace.name[first + place])
-    state.named[request] = 0
+    state.of[request, at.NAMED] = 0

@@ -82,13 +82,13 @@ def _report(fleet: Fleet, trace: Trace, states: State, replica: int) -> None:
         request = int(count[at.OUTBOX])
         count[at.OUTBOX] = -1
         while request >= 0:
-            after = int(states.following[request])
+            after = int(states.of[request, at.NEXT])
             if first_only and trace.output[request] > 1:
                 begin = max(now, states.clock[engine, at.LINK_FREE])
                 end = begin + trace.prompt[request] * fleet.link_token
                 states.clock[engine, at.LINK_FREE] = end
                 states.engine[request] = engine
-                states.join[request] = fleet.epoch[replica]
+                states.of[request, at.JOINED] = fleet.epoch[replica]
                 push_event(fleet, end + fleet.link_latency, fl.DELIVERED, request)
             elif fleet.tally[fl.UNSENT] < len(trace.prompt):
                 sent = int(fleet.tally[fl.UNSENT])
@@ -175,16 +175,16 @@ def _take_over(fleet: Fleet, trace: Trace, states: State, request: int, now: flo
     sender = int(states.engine[request])
     replica = fleet.replica[sender]
     state = of_engine(states, sender)
-    if states.join[request] == fleet.epoch[replica]:
-        give_back(limits_of(fleet, sender), trace, state, request, state.computed[request])
+    if states.of[request, at.JOINED] == fleet.epoch[replica]:
+        give_back(limits_of(fleet, sender), trace, state, request, state.of[request, at.COMPUTED])
         if state.tally[at.STALLED] > 0:
             state.tally[at.STALLED] = 0
             set_clocks(fleet, states, replica, max(now, state.clock[at.NOW]))
             look_again(fleet, states, replica)
     elif limits_of(fleet, sender).caching:
-        states.named[request] = 0
-    states.kept[request] = states.computed[request]
-    states.computed[request] = 0
+        states.of[request, at.NAMED] = 0
+    states.of[request, at.KEPT] = states.of[request, at.COMPUTED]
+    states.of[request, at.COMPUTED] = 0
     states.status[request] = at.BROUGHT
     if limits_of(fleet, sender).keeps:
-        states.since[request] = states.first[request]
+        states.when[request, at.LAST_TOKEN] = states.when[request, at.FIRST_TOKEN]

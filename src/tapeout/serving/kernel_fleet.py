@@ -127,7 +127,7 @@ def look_again(fleet: Fleet, states: State, replica: int) -> None:
     found = math.inf
     for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
         count, now = states.tally[engine], states.clock[engine, at.NOW]
-        found = min(found, now if has_work(count) else max(now, next_ready(count, states.ready)))
+        found = min(found, now if has_work(count) else max(now, next_ready(count, states.when)))
     fleet.action[replica] = found
 
 
@@ -150,12 +150,12 @@ def is_short(fleet: Fleet, states: State) -> bool:
 def deliver(fleet: Fleet, states: State, request: int, engine: int, ready: float) -> None:
     """Put a request on its way into an engine."""
     count = states.tally[engine]
-    states.ready[request] = ready
-    states.following[request] = -1
+    states.when[request, at.READY] = ready
+    states.of[request, at.NEXT] = -1
     if count[at.INBOX] < 0:
         count[at.INBOX] = request
     else:
-        states.following[count[at.INBOX_TAIL]] = request
+        states.of[count[at.INBOX_TAIL], at.NEXT] = request
     count[at.INBOX_TAIL] = request
     count[at.DELIVERED] += 1
     look_again(fleet, states, fleet.replica[engine])

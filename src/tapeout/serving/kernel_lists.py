@@ -13,8 +13,8 @@ from tapeout.serving.kernel_state import Limits, State, Trace
 def tokens_held(state: State, request: int) -> int:
     """Tokens of a running request in the cache."""
     if state.status[request] == at.DECODING:
-        return int(state.computed[request] + state.tally[at.STEP] - state.join[request])
-    return int(state.computed[request])
+        return int(state.of[request, at.COMPUTED] + state.tally[at.STEP] - state.of[request, at.JOINED])
+    return int(state.of[request, at.COMPUTED])
 
 
 @compiled
@@ -22,17 +22,17 @@ def append(limits: Limits, state: State, request: int) -> None:
     """Put a request at the end of those running, with tokens left to compute."""
     count = state.tally
     last = count[at.LAST]
-    state.previous[request], state.following[request] = last, -1
+    state.of[request, at.PREVIOUS], state.of[request, at.NEXT] = last, -1
     if last >= 0:
-        state.following[last] = request
+        state.of[last, at.NEXT] = request
     else:
         count[at.FIRST] = request
     count[at.LAST] = request
     state.status[request] = at.PARTIAL
     if limits.caching:
-        state.stamp[request] = count[at.STAMP]
+        state.of[request, at.STARTED] = count[at.STAMP]
         count[at.STAMP] += 1
-    state.partials[count[at.PARTIALS]] = request
+    state.lists[at.PARTLY, count[at.PARTIALS]] = request
     count[at.PARTIALS] += 1
     count[at.RUNNING] += 1
 
@@ -41,13 +41,13 @@ def append(limits: Limits, state: State, request: int) -> None:
 def unlink(state: State, request: int) -> None:
     """Take a request out of the list of those running."""
     count = state.tally
-    before, after = state.previous[request], state.following[request]
+    before, after = state.of[request, at.PREVIOUS], state.of[request, at.NEXT]
     if before >= 0:
-        state.following[before] = after
+        state.of[before, at.NEXT] = after
     else:
         count[at.FIRST] = after
     if after >= 0:
-        state.previous[after] = before
+        state.of[after, at.PREVIOUS] = before
     else:
         count[at.LAST] = before
     state.status[request] = at.GONE
@@ -57,9 +57,9 @@ def unlink(state: State, request: int) -> None:
 @compiled
 def join_decodes(limits: Limits, trace: Trace, state: State, request: int) -> None:
     """Into the decode set, with its tokens of now."""
-    count, held = state.tally, state.computed[request]
+    count, held = state.tally, state.of[request, at.COMPUTED]
     state.status[request] = at.DECODING
-    state.join[request] = count[at.STEP]
+    state.of[request, at.JOINED] = count[at.STEP]
     count[at.DECODES] += 1
     count[at.CONTEXT] += held
     state.phases[(held - count[at.STEP]) % limits.block] += 1
@@ -70,12 +70,12 @@ def join_decodes(limits: Limits, trace: Trace, state: State, request: int) -> No
 def leave_decodes(limits: Limits, state: State, request: int) -> None:
     """Out of the decode set; its tokens are then those of now."""
     count = state.tally
-    passed = count[at.STEP] - state.join[request]
-    state.phases[(state.computed[request] - state.join[request]) % limits.block] -= 1
-    state.computed[request] += passed
-    state.generated[request] += passed
+    passed = count[at.STEP] - state.of[request, at.JOINED]
+    state.phases[(state.of[request, at.COMPUTED] - state.of[request, at.JOINED]) % limits.block] -= 1
+    state.of[request, at.COMPUTED] += passed
+    state.of[request, at.GENERATED] += passed
     count[at.DECODES] -= 1
-    count[at.CONTEXT] -= state.computed[request]
+    count[at.CONTEXT] -= state.of[request, at.COMPUTED]
 
 
 @compiled_apart
@@ -83,9 +83,9 @@ def wait_a_step(limits: Limits, trace: Trace, state: State, request: int, start:
     """A decoding sequence that got no token in the step from `start` on, which is about to be counted."""
     count = state.tally
     note_wait(limits, state, request, start)
-    state.phases[(state.computed[request] - state.join[request]) % limits.block] -= 1
-    state.join[request] += 1
-    state.phases[(state.computed[request] - state.join[request]) % limits.block] += 1
+    state.phases[(state.of[request, at.COMPUTED] - state.of[request, at.JOINED]) % limits.block] -= 1
+    state.of[request, at.JOINED] += 1
+    state.phases[(state.of[request, at.COMPUTED] - state.of[request, at.JOINED]) % limits.block] += 1
     count[at.CONTEXT] -= 1
     push_end(trace, state, request)
 
@@ -93,15 +93,15 @@ def wait_a_step(limits: Limits, trace: Trace, state: State, request: int, start:
 @compiled
 def note_wait(limits: Limits, state: State, request: int, start: float) -> None:
     """A sequence of the decode set gets no token in the step from `start` on, when it had its last one if it did not wait before."""
-    if limits.keeps and state.since[request] < 0:
-        state.since[request] = start
+    if limits.keeps and state.when[request, at.LAST_TOKEN] < 0:
+        state.when[request, at.LAST_TOKEN] = start
         state.tally[at.LATE] += 1
 
 
 @compiled
 def end_of(trace: Trace, state: State, request: int) -> int:
     """The step after which a decoding sequence has all its tokens."""
-    return int(state.join[request] + trace.output[request] - state.generated[request])
+    return int(state.of[request, at.JOINED] + trace.output[request] - state.of[request, at.GENERATED])
 
 
 @compiled
@@ -141,7 +141,7 @@ def next_end(trace: Trace, state: State) -> int:
 def complete(limits: Limits, trace: Trace, state: State, request: int) -> None:
     """A request has its last token, or the last of this engine, which then keeps its blocks until they are fetched."""
     count = state.tally
-    held = state.computed[request]
+    held = state.of[request, at.COMPUTED]
     if limits.caching:
         name_blocks(limits, trace, state, request, held)
     handed = limits.first_only > 0 and trace.output[request] > 1
@@ -151,16 +151,16 @@ def complete(limits: Limits, trace: Trace, state: State, request: int) -> None:
     if not handed:
         give_back(limits, trace, state, request, held)
         state.status[request] = at.COMPLETE
-        state.completion[request] = state.clock[at.NOW]
+        state.when[request, at.COMPLETION] = state.clock[at.NOW]
         if len(state.engine) > 0:
             state.engine[request] = limits.number
         state.shared[at.COMPLETED] += 1
     if handed or limits.reports > 0:
-        state.following[request] = -1
+        state.of[request, at.NEXT] = -1
         if count[at.OUTBOX] < 0:
             count[at.OUTBOX] = request
         else:
-            state.following[count[at.OUTBOX_TAIL]] = request
+            state.of[count[at.OUTBOX_TAIL], at.NEXT] = request
         count[at.OUTBOX_TAIL] = request
 
 
@@ -176,25 +176,25 @@ def preempt(limits: Limits, trace: Trace, state: State, request: int) -> None:
     count = state.tally
     if state.status[request] == at.DECODING:
         leave_decodes(limits, state, request)
-        if limits.keeps and state.since[request] >= 0:
+        if limits.keeps and state.when[request, at.LAST_TOKEN] >= 0:
             count[at.LATE] -= 1
     else:
         left = 0
         for place in range(count[at.PARTIALS]):
-            state.partials[left] = state.partials[place]
-            if state.partials[place] != request:
+            state.lists[at.PARTLY, left] = state.lists[at.PARTLY, place]
+            if state.lists[at.PARTLY, place] != request:
                 left += 1
         count[at.PARTIALS] = left
-    if limits.keeps and state.generated[request] > 0 and state.since[request] < 0:
-        state.since[request] = state.clock[at.NOW]
-    held = state.computed[request]
-    give_back(limits, trace, state, request, held + state.chunk[request])
+    if limits.keeps and state.of[request, at.GENERATED] > 0 and state.when[request, at.LAST_TOKEN] < 0:
+        state.when[request, at.LAST_TOKEN] = state.clock[at.NOW]
+    held = state.of[request, at.COMPUTED]
+    give_back(limits, trace, state, request, held + state.of[request, at.CHUNK])
     unlink(state, request)
     if limits.swaps:
-        state.kept[request] = held
+        state.of[request, at.KEPT] = held
         count[at.SWAPPED] += (held + limits.block - 1) // limits.block
-    state.computed[request] = 0
-    state.preemptions[request] += 1
+    state.of[request, at.COMPUTED] = 0
+    state.of[request, at.PREEMPTIONS] += 1
     count[at.LOST] += 1
     count[at.PREEMPTED] += 1
     count[at.WAITING] += 1
@@ -203,7 +203,7 @@ def preempt(limits: Limits, trace: Trace, state: State, request: int) -> None:
         return
     if count[at.HEAD] < 0:
         count[at.TAIL] = request
-    state.following[request] = count[at.HEAD]
+    state.of[request, at.NEXT] = count[at.HEAD]
     count[at.HEAD] = request
 
 
@@ -213,15 +213,15 @@ def enqueue(limits: Limits, trace: Trace, state: State, request: int) -> None:
     count = state.tally
     count[at.WAITING] += 1
     if limits.by_priority:
-        state.rank[request] = count[at.RECEIVED]
+        state.of[request, at.RANK] = count[at.RECEIVED]
         count[at.RECEIVED] += 1
         queue_urgent(trace, state, request)
         return
-    state.following[request] = -1
+    state.of[request, at.NEXT] = -1
     if count[at.HEAD] < 0:
         count[at.HEAD] = request
     else:
-        state.following[count[at.TAIL]] = request
+        state.of[count[at.TAIL], at.NEXT] = request
     count[at.TAIL] = request
 
 
@@ -238,14 +238,14 @@ def leave_queue(limits: Limits, state: State) -> None:
     if limits.by_priority:
         pop_beside(state.urgent, state.urgent_request, count[at.WAITING])
     else:
-        count[at.HEAD] = state.following[count[at.HEAD]]
+        count[at.HEAD] = state.of[count[at.HEAD], at.NEXT]
     count[at.WAITING] -= 1
 
 
 @compiled
 def queue_urgent(trace: Trace, state: State, request: int) -> None:
     """Put a request, which counts among those waiting already, in its place by urgency and order of arrival."""
-    key = (urgency(trace, request) << 32) | int(state.rank[request])
+    key = (urgency(trace, request) << 32) | int(state.of[request, at.RANK])
     push_beside(state.urgent, state.urgent_request, state.tally[at.WAITING] - 1, key, request)
 
 
@@ -259,6 +259,6 @@ def urgency(trace: Trace, request: int) -> int:
 def note_gap(limits: Limits, state: State, request: int) -> None:
     """The time between a token of now and the one before it, where that is more than a step old."""
     if limits.keeps:
-        state.gaps[state.shared[at.NOTED]] = state.clock[at.NOW] - state.since[request]
+        state.gaps[state.shared[at.NOTED]] = state.clock[at.NOW] - state.when[request, at.LAST_TOKEN]
         state.shared[at.NOTED] += 1
-        state.since[request] = state.clock[at.NOW] if limits.drafts > 0 else -1.0
+        state.when[request, at.LAST_TOKEN] = state.clock[at.NOW] if limits.drafts > 0 else -1.0

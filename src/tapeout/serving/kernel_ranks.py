@@ -59,7 +59,7 @@ def _plan(fleet: Fleet, trace: Trace, states: State, replica: int) -> tuple[floa
         state, limits = of_engine(states, engine), limits_of(fleet, engine)
         receive(limits, trace, state)
         fleet.takes_part[engine] = False
-        ready = min(ready, next_ready(state.tally, state.ready))
+        ready = min(ready, next_ready(state.tally, state.when))
         if has_work(state.tally):
             schedule(limits, trace, state)
             if not is_stalled(limits, state):

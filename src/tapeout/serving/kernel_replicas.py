@@ -46,7 +46,7 @@ def _lose_all(fleet: Fleet, limits: Limits, state: State, now: float) -> None:
     count, again = state.tally, max(now, state.clock[at.NOW])
     request = int(count[at.FIRST])
     while request >= 0:
-        after = int(state.following[request])
+        after = int(state.of[request, at.NEXT])
         _begin_again(fleet, limits, state, request, again)
         request = after
     while count[at.WAITING] > 0:
@@ -55,7 +55,7 @@ def _lose_all(fleet: Fleet, limits: Limits, state: State, now: float) -> None:
         _begin_again(fleet, limits, state, request, again)
     request = int(count[at.INBOX])
     while request >= 0:
-        after = int(state.following[request])
+        after = int(state.of[request, at.NEXT])
         _begin_again(fleet, limits, state, request, again)
         request = after
 
@@ -63,16 +63,16 @@ def _lose_all(fleet: Fleet, limits: Limits, state: State, now: float) -> None:
 @compiled
 def _begin_again(fleet: Fleet, limits: Limits, state: State, request: int, again: float) -> None:
     state.tally[at.DELIVERED] -= 1
-    state.retries[request] += 1
-    state.scheduled[request] = state.first[request] = state.completion[request] = state.since[request] = -1.0
-    state.computed[request] = state.generated[request] = state.chunk[request] = 0
+    state.of[request, at.RETRIES] += 1
+    state.when[request, at.SCHEDULED] = state.when[request, at.FIRST_TOKEN] = state.when[request, at.COMPLETION] = -1.0
+    state.of[request, at.COMPUTED] = state.of[request, at.GENERATED] = state.of[request, at.CHUNK] = 0
     state.status[request] = at.GONE
     if limits.caching:
-        state.named[request] = 0
-    if len(state.found) > 0:
-        state.found[request] = 0
-    if len(state.kept) > 0:
-        state.kept[request] = 0
+        state.of[request, at.NAMED] = 0
+    if state.of.shape[1] > at.FOUND:
+        state.of[request, at.FOUND] = 0
+    if state.of.shape[1] > at.KEPT:
+        state.of[request, at.KEPT] = 0
     push_event(fleet, again, fl.ARRIVES, request)
 
 
@@ -90,8 +90,8 @@ def _empty(fleet: Fleet, states: State, replica: int) -> None:
         count[at.OLDEST] = count[at.YOUNGEST] = -1
         for place in range(len(state.phases)):
             state.phases[place] = 0
-        for name in range(len(state.holders)):
-            state.holders[name] = at.ABSENT
+        for name in range(len(state.names)):
+            state.names[name, at.HOLDERS] = at.ABSENT
     look_again(fleet, states, replica)
 
 

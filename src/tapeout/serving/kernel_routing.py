@@ -29,11 +29,11 @@ def route(fleet: Fleet, trace: Trace, states: State, klass: int, request: int, n
         pool = fleet.pool[fleet.replica[engine]]
         deliver(fleet, states, request, engine, now if klass == fleet.decode_class else now + fleet.limit_times[pool, 1])
         return
-    states.following[request] = -1
+    states.of[request, at.NEXT] = -1
     if fleet.line[klass, 0] < 0:
         fleet.line[klass, 0] = request
     else:
-        states.following[fleet.line[klass, 1]] = request
+        states.of[fleet.line[klass, 1], at.NEXT] = request
     fleet.line[klass, 1] = request
     fleet.line[klass, 2] += 1
 
@@ -45,7 +45,7 @@ def route_line(fleet: Fleet, trace: Trace, states: State, klass: int, now: float
     fleet.line[klass, 0] = fleet.line[klass, 1] = -1
     fleet.line[klass, 2] = 0
     while request >= 0:
-        after = int(states.following[request])
+        after = int(states.of[request, at.NEXT])
         route(fleet, trace, states, klass, request, now)
         request = after
 
@@ -92,7 +92,7 @@ def _found(fleet: Fleet, trace: Trace, states: State, engine: int, request: int)
         return 0
     first = trace.start[request]
     most = min(trace.start[request + 1] - first, (trace.prompt[request] - 1) // row[fl.BLOCK])
-    holders, found = states.holders[engine], 0
-    while found < most and holders[trace.name[first + found]] != at.ABSENT:
+    names, found = states.names[engine], 0
+    while found < most and names[trace.name[first + found], at.HOLDERS] != at.ABSENT:
         found += 1
     return int(found)

@@ -21,7 +21,7 @@ def schedule(limits: Limits, trace: Trace, state: State) -> None:
     if not limits.prompts_first:
         return
     for place in range(count[at.PARTIALS]):
-        if state.chunk[state.partials[place]] > 0:
+        if state.of[state.lists[at.PARTLY, place], at.CHUNK] > 0:
             count[at.APART] = 1
     if limits.drafts > 0:
         if count[at.APART] == 0:
@@ -53,13 +53,13 @@ def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
     if left < 0:
         return False
     for place in range(count[at.PARTIALS]):
-        request = int(state.partials[place])
-        held = state.computed[request]
-        asked = min(trace.prompt[request] + state.generated[request] - held, limits.chunk)
+        request = int(state.lists[at.PARTLY, place])
+        held = state.of[request, at.COMPUTED]
+        asked = min(trace.prompt[request] + state.of[request, at.GENERATED] - held, limits.chunk)
         got = min(asked, left)
         if got < asked and request != count[at.LAST] and not limits.prompts_first:
             return False
-        state.chunk[request] = got
+        state.of[request, at.CHUNK] = got
         left -= got
         blocks += (held + got + limits.block - 1) // limits.block - (held + limits.block - 1) // limits.block
     if blocks > count[at.FREE]:
@@ -71,8 +71,9 @@ def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
     count[at.BUDGET] = left
     if limits.caching:
         for place in range(count[at.PARTIALS]):
-            request = int(state.partials[place])
-            name_blocks(limits, trace, state, request, min(trace.prompt[request], state.computed[request] + state.chunk[request]))
+            request = int(state.lists[at.PARTLY, place])
+            held = state.of[request, at.COMPUTED] + state.of[request, at.CHUNK]
+            name_blocks(limits, trace, state, request, min(trace.prompt[request], held))
     return True
 
 
@@ -82,57 +83,57 @@ def schedule_one_by_one(limits: Limits, trace: Trace, state: State, whose: int) 
     count = state.tally
     node = int(count[at.FIRST])
     while node >= 0:
-        state.chunk[node] = 0
-        node = int(state.following[node])
+        state.of[node, at.CHUNK] = 0
+        node = int(state.of[node, at.NEXT])
     left = limits.budget
     node = int(count[at.FIRST])
     while node >= 0 and left > 0:
         if whose != at.ANYWHERE and state.status[node] != whose:
-            node = int(state.following[node])
+            node = int(state.of[node, at.NEXT])
             continue
         held = tokens_held(state, node)
         asked = 1
         if state.status[node] == at.PARTIAL:
-            asked = trace.prompt[node] + state.generated[node] - held
+            asked = trace.prompt[node] + state.of[node, at.GENERATED] - held
         elif state.status[node] == at.CHECKING:
-            asked = 1 + min(limits.drafts, trace.output[node] - state.generated[node] - 1)
+            asked = 1 + min(limits.drafts, trace.output[node] - state.of[node, at.GENERATED] - 1)
         tokens = min(asked, min(limits.chunk, left))
         blocks = (held + tokens + limits.block - 1) // limits.block - (held + limits.block - 1) // limits.block
         gone = False
         while blocks > count[at.FREE] and not gone:
             victim = _least_urgent(trace, state) if limits.by_priority else int(count[at.LAST])
-            left += state.chunk[victim]
+            left += state.of[victim, at.CHUNK]
             preempt(limits, trace, state, victim)
-            state.chunk[victim] = 0
+            state.of[victim, at.CHUNK] = 0
             gone = victim == node
         if gone:
             break
         take(limits, state, blocks)
-        state.chunk[node] = tokens
+        state.of[node, at.CHUNK] = tokens
         left -= tokens
         if limits.caching:
             name_blocks(limits, trace, state, node, min(trace.prompt[node], held + tokens))
-        node = int(state.following[node])
+        node = int(state.of[node, at.NEXT])
     count[at.BUDGET] = left
     count[at.SKIPPED] = 0
     if whose == at.PARTIAL or limits.drafts > 0:
         return
     node = int(count[at.FIRST])
     while node >= 0:
-        if state.status[node] == at.DECODING and state.chunk[node] == 0:
+        if state.status[node] == at.DECODING and state.of[node, at.CHUNK] == 0:
             count[at.SKIPPED] += 1
-        node = int(state.following[node])
+        node = int(state.of[node, at.NEXT])
 
 
 @compiled_apart
 def _least_urgent(trace: Trace, state: State) -> int:
     found = int(state.tally[at.FIRST])
-    node = int(state.following[found])
+    node = int(state.of[found, at.NEXT])
     while node >= 0:
         ours, best = urgency(trace, node), urgency(trace, found)
-        if ours > best or (ours == best and state.rank[node] > state.rank[found]):
+        if ours > best or (ours == best and state.of[node, at.RANK] > state.of[found, at.RANK]):
             found = node
-        node = int(state.following[node])
+        node = int(state.of[node, at.NEXT])
     return found
 
 
@@ -146,19 +147,19 @@ def admit(limits: Limits, trace: Trace, state: State) -> None:
     count = state.tally
     while count[at.WAITING] > 0 and count[at.BUDGET] > 0 and count[at.RUNNING] < limits.sequences:
         request = next_waiting(limits, state)
-        target = trace.prompt[request] + state.generated[request]
+        target = trace.prompt[request] + state.of[request, at.GENERATED]
         named, unheld, start = 0, 0, 0
         if limits.caching:
             # The last token is computed anew even where all of its block is there, for what follows it.
             most = min(trace.start[request + 1] - trace.start[request], (target - 1) // limits.block)
             while named < most:
-                holders = state.holders[trace.name[trace.start[request] + named]]
+                holders = state.names[trace.name[trace.start[request] + named], at.HOLDERS]
                 if holders == at.ABSENT:
                     break
                 unheld += holders == 0
                 named += 1
             start = named * limits.block
-        kept = state.kept[request] if limits.swaps or limits.takes_over else 0
+        kept = state.of[request, at.KEPT] if limits.swaps or limits.takes_over else 0
         if kept > 0:
             start = kept
         tokens = min(target - start, min(limits.chunk, count[at.BUDGET]))
@@ -173,16 +174,16 @@ def admit(limits: Limits, trace: Trace, state: State) -> None:
         if kept > 0:
             if state.status[request] != at.BROUGHT:
                 count[at.SWAPPED] += (kept + limits.block - 1) // limits.block
-            state.kept[request] = 0
+            state.of[request, at.KEPT] = 0
         append(limits, state, request)
-        state.computed[request] = start
-        state.chunk[request] = tokens
+        state.of[request, at.COMPUTED] = start
+        state.of[request, at.CHUNK] = tokens
         count[at.BUDGET] -= tokens
-        first = state.scheduled[request] < 0
+        first = state.when[request, at.SCHEDULED] < 0
         if first:
-            state.scheduled[request] = state.clock[at.NOW]
+            state.when[request, at.SCHEDULED] = state.clock[at.NOW]
         if limits.caching:
-            state.named[request] = named
+            state.of[request, at.NAMED] = named
             if first:
-                state.found[request] = start
+                state.of[request, at.FOUND] = start
             name_blocks(limits, trace, state, request, min(trace.prompt[request], start + tokens))

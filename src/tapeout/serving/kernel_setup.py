@@ -14,8 +14,8 @@ from tapeout.serving.kernel_fleet import Fleet
 from tapeout.serving.kernel_state import Floats, Small, State, Trace, Whole
 from tapeout.serving.names import block_names
 from tapeout.serving.policy import Order
-from tapeout.serving.requests import Requests
 from tapeout.serving.speculation import accepted_draws
+from tapeout.traffic.requests import Requests
 
 RULES = {Routing.ROUND_ROBIN: fl.ROUND_ROBIN, Routing.LEAST_LOADED: fl.LEAST_LOADED, Routing.PREFIX: fl.PREFIX}
 MOST_PENDING = 1_000_000
@@ -162,25 +162,21 @@ def states_of(cluster: Cluster, requests: Requests, trace: Trace, *, keeps: bool
     arrival = np.ascontiguousarray(requests.arrival, dtype=float)
     if requests.users is not None:
         arrival = np.concatenate([arrival, np.full(size - len(arrival), -1.0)])
-    completion = np.full(size, -1.0)
     widest = max(pool.ranks * pool.engine.policy.most_sequences for pool in cluster.pools)
+    used = {at.FOUND: caching, at.KEPT: keeps_cache, at.RANK: ordered, at.RETRIES: bool(cluster.failures)}
 
     def small(*shape: int) -> Small:
         return np.zeros(shape, dtype=np.int32)
 
-    def of(used: bool) -> Small:
-        return small(size if used else 0)
-
+    named = small(engines, names, 3)
+    named[:, :, at.HOLDERS] = at.ABSENT
     return State(
         tally=tally, clock=np.zeros((engines, at.MOMENTS)), ends=np.zeros((engines, 4 * most + 64), dtype=np.int64),
-        ended=small(engines, most + 1), partials=small(engines, most + 1),
+        lists=small(engines, 2, most + 1),
         phases=np.zeros((engines, max(policy.block_size for policy in policies)), dtype=np.int64),
         urgent=np.zeros((engines, size if ordered else 1), dtype=np.int64), urgent_request=small(engines, size if ordered else 1),
-        holders=small(engines, names) + np.int32(at.ABSENT), older=small(engines, names), younger=small(engines, names),
-        arrival=arrival, ready=np.zeros(size), scheduled=np.full(size, -1.0), first=np.full(size, -1.0),
-        completion=completion, since=completion, status=np.zeros(size, dtype=np.int8), computed=small(size), generated=small(size),
-        join=small(size), previous=small(size), following=small(size), chunk=small(size), preemptions=small(size), stamp=of(caching),
-        named=of(caching), found=of(caching), kept=of(keeps_cache), rank=of(ordered), retries=of(bool(cluster.failures)),
+        names=named, arrival=arrival, when=np.full((size, 4), -1.0), status=np.zeros(size, dtype=np.int8),
+        of=small(size, 1 + max((column for column, is_used in used.items() if is_used), default=at.PREEMPTIONS)),
         engine=np.zeros(size if engines > 1 else 0, dtype=np.int16), shared=np.zeros(4, dtype=np.int64),
         gaps=np.zeros(2 * widest + 64 if keeps else 1), times=np.zeros((records, 2)), counts=small(records, at.COLUMNS + (engines > 1)),
     )  # fmt: skip

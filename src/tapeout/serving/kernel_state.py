@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.serving.compiled import compiled
-from tapeout.serving.requests import MOST_URGENT
 from tapeout.serving.step_law import StepTables
 
 Floats = NDArray[np.float64]
@@ -39,6 +38,17 @@ RECORDS, NOTED, COMPLETED, WORK = range(4)
 GONE, DECODING, PARTIAL, CHECKING, BROUGHT, COMPLETE, ANYWHERE = range(7)
 """Where a request is: not running, in the decode set, with tokens left to compute, with drafts to check, with its cache on its way
 from another engine, or complete; or any of them."""
+COMPUTED, GENERATED, JOINED, PREVIOUS, NEXT, CHUNK, PREEMPTIONS, STARTED, NAMED, FOUND, KEPT, RANK, RETRIES = range(13)
+"""Of a request: `computed` and `generated` tokens as of the step at which it joined the decode set, neighbours in whatever list it is in,
+tokens of the step, times it was sent away. Where they are used, at the end of the row: the order of its start, blocks with names, tokens
+found, tokens kept for it elsewhere, its place in the order of arrival, and tries after failures."""
+READY, SCHEDULED, FIRST_TOKEN, COMPLETION = range(4)
+LAST_TOKEN = COMPLETION
+"""Times of a request; that of its last token, where that is older than a step, else below 0, lies where the completion will."""
+HOLDERS, OLDER, YOUNGER = range(3)
+"""Of a block with a name: who holds it, and its neighbours among those that are free."""
+ENDED, PARTLY = range(2)
+"""Lists of requests: those that end with a step, and those that run and are not in the decode set."""
 ABSENT = -1
 """Holders of a named block that is not in the cache."""
 COLUMNS = 9
@@ -96,43 +106,22 @@ class Tables(NamedTuple):
 class State(NamedTuple):
     """All that changes, of one engine, or of all with a row each where it is their own.
 
-    Own are those from `tally` to `younger`; `tally` and `clock` hold what is named by number above. By request, and shared since a
-    request is in one place at a time: `computed` and `generated` tokens as of `join`, neighbours in whatever list it is in, and what
-    became of it; `since` is the time of its last token where that is older than a step, else below 0, and lies where the completion
-    will. By name: holders, and neighbours among the free.
+    Own are those from `tally` to `names`, by request those from `arrival` to `engine`, which are shared since a request is in one place
+    at a time. What is named by number above is the last axis of `tally`, `clock`, `names`, `when`, `of`, and the first of `lists`.
     """
 
     tally: Whole
     clock: Floats
     ends: Whole
-    ended: Small
-    partials: Small
+    lists: Small
     phases: Whole
     urgent: Whole
     urgent_request: Small
-    holders: Small
-    older: Small
-    younger: Small
+    names: Small
     arrival: Floats
-    ready: Floats
-    scheduled: Floats
-    first: Floats
-    completion: Floats
-    since: Floats
+    when: Floats
     status: NDArray[np.int8]
-    computed: Small
-    generated: Small
-    join: Small
-    previous: Small
-    following: Small
-    chunk: Small
-    preemptions: Small
-    stamp: Small
-    named: Small
-    found: Small
-    kept: Small
-    rank: Small
-    retries: Small
+    of: Small
     engine: NDArray[np.int16]
     shared: Whole
     gaps: Floats
@@ -144,16 +133,14 @@ class State(NamedTuple):
 def of_engine(states: State, engine: int) -> State:
     """The state of one engine."""
     return State(
-        states.tally[engine], states.clock[engine], states.ends[engine], states.ended[engine], states.partials[engine],
-        states.phases[engine], states.urgent[engine], states.urgent_request[engine], states.holders[engine], states.older[engine],
-        states.younger[engine], states.arrival, states.ready, states.scheduled, states.first,
-        states.completion, states.since, states.status, states.computed, states.generated, states.join, states.previous,
-        states.following, states.chunk, states.preemptions, states.stamp, states.named, states.found, states.kept, states.rank,
-        states.retries, states.engine, states.shared, states.gaps, states.times, states.counts,
+        states.tally[engine], states.clock[engine], states.ends[engine], states.lists[engine], states.phases[engine],
+        states.urgent[engine], states.urgent_request[engine], states.names[engine], states.arrival, states.when, states.status,
+        states.of, states.engine, states.shared, states.gaps, states.times, states.counts,
     )  # fmt: skip
 
 
-URGENCY = MOST_URGENT + 1
+URGENCY = 2**30
+"""What makes a priority a number above 0: one more than the most urgent that a trace may have."""
 
 
 @compiled

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.errors import InputError
-from tapeout.serving.requests import Requests
+from tapeout.traffic.requests import Requests
 
 Integers = NDArray[np.int64]
 

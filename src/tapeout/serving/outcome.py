@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tapeout.errors import InputError
 from tapeout.serving.cluster import Cluster
-from tapeout.serving.requests import Requests
 from tapeout.serving.step_model import StepModel
+from tapeout.traffic.requests import Requests
 from tapeout.units import Seconds, Unit
 
 Integers = NDArray[np.integer[Any]]

@@ -21,7 +21,7 @@ from tapeout.serving.plain_engine import PlainEngine, Request
 from tapeout.serving.plain_outcome import PlainOutcome, outcome
 from tapeout.serving.plain_replica import Factors, Replica, State
 from tapeout.serving.plain_routing import Group, groups
-from tapeout.serving.requests import Requests
+from tapeout.traffic.requests import Requests
 from tapeout.units import Seconds
 
 Event = tuple[Seconds, int, Callable[[Seconds], None]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tapeout.serving.cluster import Cluster
 from tapeout.serving.plain_engine import PlainEngine, Record, Request
 from tapeout.serving.plain_replica import Replica
-from tapeout.serving.requests import Requests
+from tapeout.traffic.requests import Requests
 from tapeout.units import Seconds, Unit
 
 Integers = NDArray[np.int64]

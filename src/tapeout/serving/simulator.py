@@ -16,7 +16,7 @@ from tapeout.serving.kernel_fleet import Fleet
 from tapeout.serving.kernel_setup import fleet_of, states_of, trace_of
 from tapeout.serving.kernel_state import State
 from tapeout.serving.outcome import Outcome, Steps, Totals
-from tapeout.serving.requests import Requests, some_of
+from tapeout.traffic.requests import Requests, some_of
 
 Array = TypeVar("Array", bound=np.ndarray)
 TURNS = 200_000
@@ -70,15 +70,15 @@ def _outcome(cluster: Cluster, requests: Requests, fleet: Fleet, states: State, 
         if len(rows) == 0:
             raise KeyboardInterrupt
         chosen, requests = rows, some_of(requests, rows)
-    completion = states.completion[chosen]
+    when, of = states.when[chosen], states.of[chosen]
     unused = np.broadcast_to(np.int32(0), len(requests))
     noted = states.gaps[: states.shared[at.NOTED]] if records else np.zeros(0)
+    begin, end = float(states.arrival[0]), float(when[:, at.COMPLETION].max())
     return Outcome(
-        requests=requests, cluster=cluster, arrival=states.arrival[chosen], scheduled=states.scheduled[chosen],
-        first_token=states.first[chosen], completion=completion, preemptions=states.preemptions[chosen],
-        found=states.found[chosen] if len(states.found) else unused, retries=states.retries[chosen] if len(states.retries) else unused,
-        engine=states.engine[chosen] if len(states.engine) else unused,
-        totals=_totals(fleet, states, float(states.arrival[0]), float(completion.max())),
+        requests=requests, cluster=cluster, arrival=states.arrival[chosen], scheduled=when[:, at.SCHEDULED],
+        first_token=when[:, at.FIRST_TOKEN], completion=when[:, at.COMPLETION], preemptions=of[:, at.PREEMPTIONS],
+        found=of[:, at.FOUND] if of.shape[1] > at.FOUND else unused, retries=of[:, at.RETRIES] if of.shape[1] > at.RETRIES else unused,
+        engine=states.engine[chosen] if len(states.engine) else unused, totals=_totals(fleet, states, begin, end),
         records=_steps(cluster, states) if records else None, late_gaps=noted, interrupted=interrupted,
     )  # fmt: skip
 

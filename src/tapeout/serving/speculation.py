@@ -32,9 +32,7 @@ class Speculation:
             raise InputError("bad acceptance of drafts", given=list(self.acceptance), allowed="a chance from 0 to 1 for each place")
         seconds = self.draft_seconds
         if not (len(seconds) > 1 and np.isfinite(seconds).all() and (seconds >= 0).all()):
-            raise InputError(
-                "draft_seconds must hold finite times of 0 or more, for 0, 1, ... sequences", given=f"{len(seconds)} entries"
-            )
+            raise InputError("draft_seconds must hold finite times of 0 or more, for 0, 1, ... sequences", given=f"{len(seconds)} entries")
 
     @property
     def tokens(self) -> int:

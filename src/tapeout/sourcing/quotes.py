@@ -10,22 +10,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tapeout.cost.datacenter import energy_price, site
+from tapeout.cost.margins import sellers
 from tapeout.cost.prices import PriceBand, PurchaseBand, Scope, purchase, rent, reserved
 from tapeout.cost.tco import owner, owner_hour_band
 from tapeout.cost.token import shared_cost, token_cost_band
+from tapeout.cost.unit import price_with_margin, unit_cost
 from tapeout.errors import InputError
+from tapeout.fleet.best import best_under_traffic
+from tapeout.fleet.service_level import ATTAINMENT
 from tapeout.hardware.chip import Chip
+from tapeout.hardware.custom import SOURCE, VENDOR
 from tapeout.hardware.system import Server, server_of
 from tapeout.performance.best import Demand, NotServed, Serving, best_servings
 from tapeout.performance.efficiency import Table
 from tapeout.provenance import Grade
-from tapeout.serving.best import best_under_traffic
-from tapeout.serving.service_level import ATTAINMENT
 from tapeout.units import Dimensionless, Usd, UsdPerHour, UsdPerQuery, UsdPerToken, Watts
 
 OWNED_AT = "colocation-us"
 OWNED_BY = "neocloud"
-"""Where and by whom chips of the price basis `own` are run: hired space, capital at the rate of a specialised cloud."""
+MADE_BY = "design-partner"
+"""Where and by whom chips of the price basis `own` are run: hired space, capital at the rate of a specialised cloud; who makes own ones."""
 
 
 class Basis(StrEnum):
@@ -146,7 +150,7 @@ def _quoted(band: PriceBand) -> HourPrice:
 
 
 def _own(chip: Chip, date: str) -> HourPrice:
-    bought = purchase(chip.id, date)
+    bought = made(chip, date) if chip.vendor == VENDOR else purchase(chip.id, date)
     whole = installed(chip, server_of(chip.id), bought)
     place = site(OWNED_AT)
     band = owner_hour_band(
@@ -157,8 +161,22 @@ def _own(chip: Chip, date: str) -> HourPrice:
         energy=energy_price(place.electricity, int(date[:4])),
     )
     rule = f"bought at {bought.value:,.0f} USD ({bought.rule}), {place.name}, owner: {OWNED_BY}"
-    names = tuple(dict.fromkeys(quote.price.source for quote in bought.quotes))
+    names = tuple(dict.fromkeys(quote.price.source for quote in bought.quotes)) or (SOURCE, sellers()[MADE_BY].margin.source)
     return HourPrice(value=band.value, low=band.low, high=band.high, grade=bought.grade, rule=rule, sources=names)
+
+
+def made(chip: Chip, date: str) -> PurchaseBand:
+    """What an own chip costs its owner: its unit cost at the year of `date` with the margin of the design partner, development apart.
+
+    Raises InputError for a chip without silicon facts.
+    """
+    cost, margin = unit_cost(chip, year=int(date[:4])), sellers()[MADE_BY].margin
+    pairs = ((cost.mid, margin.value), (cost.low, margin.low), (cost.high, margin.high))
+    value, low, high = (float(price_with_margin(part.total, share)) for part, share in pairs)
+    return PurchaseBand(
+        chip=chip.id, scope=Scope.CHIP, date=date, value=value, low=low, high=high, age=0.0, grade=margin.grade, quotes=(),
+        rule=f"unit cost of {cost.mid.total:,.0f} USD and the margin of a design partner, development apart",
+    )  # fmt: skip
 
 
 def installed(chip: Chip, host: Server, bought: PurchaseBand) -> Installed:
