@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import goodput, serving
+from benchmarks import goodput, own_chips, serving
 from benchmarks.cores import one_core
 from tapeout.cost.draws import Draws
 from tapeout.cost.unit_draws import unit_draws
@@ -100,6 +100,13 @@ def cases(count: int, tensor: str = "4") -> list[dict[str, str]]:
     return rows
 
 
+def own_chips_seconds() -> float:
+    """Seconds for area, power, limits and feasibility of a million designs."""
+    many = own_chips.designs(own_chips.DESIGNS)
+    with one_core():
+        return best(lambda: own_chips.buildable(many), 3)
+
+
 def step_evaluations() -> float:
     """Step evaluations a second on one core: 20,000 decode steps of a 70B model in one call."""
     count, architecture = 20_000, model("meta-llama/Llama-3.1-70B")
@@ -156,6 +163,8 @@ def results() -> list[Result]:
     price_time, price_peak = run(["price", "meta-llama/Llama-3.1-70B"])
     with tempfile.TemporaryDirectory() as folder:
         plan_time, plan_peak = run(["plan", str(ROOT / "scenarios" / "openai-2023.yaml"), "--out", folder])
+    with tempfile.TemporaryDirectory() as folder:
+        design_time, design_peak = run(["design", str(ROOT / "scenarios" / "lab-2026.yaml"), "--out", folder, "--workers", "2"])
     return [
         Result(what="tapeout --help", measured=run(["--help"])[0], limit=0.3, unit="s"),
         Result(what="tapeout price, all chips", measured=price_time, limit=3.0, unit="s"),
@@ -172,6 +181,9 @@ def results() -> list[Result]:
         ),
         Result(what="the same, each searched to the end", measured=goodput.search_seconds(every=True), limit=60.0, unit="s"),
         Result(what="unit cost of a chip, 100,000 draws, with what moves it", measured=unit_cost_seconds(), limit=2.0, unit="s"),
+        Result(what="area, power and limits of 1,000,000 own chips, on one core", measured=own_chips_seconds(), limit=5.0, unit="s"),
+        Result(what="tapeout design, a million chips for three workloads, in 2 processes", measured=design_time, limit=60.0, unit="s"),
+        Result(what="peak memory of its largest process", measured=design_peak, limit=1e9, unit="B"),
         Result(what="make demo once set up", measured=plan_time, limit=60.0, unit="s"),
         Result(what="peak memory of price and plan", measured=max(price_peak, plan_peak), limit=1e9, unit="B"),
     ]

@@ -16,6 +16,7 @@ import typer
 
 from tapeout import __version__
 from tapeout.commands.cost import cost
+from tapeout.commands.design import design
 from tapeout.commands.export import export
 from tapeout.commands.goodput import goodput
 from tapeout.commands.price import price
@@ -96,6 +97,7 @@ app.command()(price)
 
 app.command()(simulate)
 app.command()(cost)
+app.command()(design)
 
 
 @app.command()

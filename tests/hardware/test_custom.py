@@ -12,6 +12,7 @@ from tapeout.hardware.custom import (
     die_area,
     idle_power_draw,
     kin_generation,
+    limit_margins,
     own_chip,
     peak,
     power_draw,
@@ -92,6 +93,16 @@ def test_a_broken_limit_is_named_with_its_source(change, limit, message):
     assert [each.name for each in broken_limits(design)] == [limit]
     with pytest.raises(InputError, match=message):
         own_chip(design)
+
+
+def test_the_nearest_limit_comes_first_with_what_is_left_of_it():
+    margins = limit_margins(dataclasses.replace(DESIGN, power_limit=1.1 * power_draw(DESIGN).total))
+    assert len(margins) == 9
+    assert list(margins.values()) == sorted(margins.values())
+    assert margins["power"] == pytest.approx(1 - 1 / 1.1)
+    assert margins["stacks per side"] == 0
+    assert margins["reticle"] == pytest.approx(1 - die_area(DESIGN).total / 858e-6)
+    assert limit_margins(dataclasses.replace(DESIGN, stacks=8))["stacks per side"] == -1
 
 
 def test_the_clock_advised_for_a_power_limit_meets_it():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -78,10 +79,11 @@ def only(space: Space, own: OwnChip) -> Space:
 
 
 def neighbours(space: Space, own: OwnChip, share: Dimensionless) -> dict[str, Space]:
-    """Spaces of one design each, by the parameter of `own` that is times `share` in it; counts divide into the dies."""
+    """Spaces of one design each, by the parameter of `own` that is times `share` in it; counts stay whole on each die."""
 
     def counted(number: int) -> int:
-        return max(1, round(number * share / own.dies)) * own.dies
+        each = number * share / own.dies
+        return max(1, math.ceil(each) if share > 1 else math.floor(each)) * own.dies
 
     changed = {
         "clock": replace(own, clock=own.clock * share),

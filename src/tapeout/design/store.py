@@ -29,9 +29,9 @@ class Store:
     def held(self, name: str, place: int) -> dict[str, NDArray[Any]] | None:
         """The result of the job `place` of the stage `name`, or None where there is none that can be read."""
         try:
-            with np.load(self._file(name, place), allow_pickle=False) as arrays:
+            with self._file(name, place).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
 
     def keep(self, name: str, place: int, result: Mapping[str, NDArray[Any]]) -> None:

@@ -17,7 +17,7 @@ from tapeout.hardware.parameters import RATE, OwnChip
 from tapeout.hardware.power import idle_powers
 from tapeout.hardware.process import memory_generation, process
 from tapeout.provenance import Grade, Sourced
-from tapeout.units import FlopsPerSecond, SquareMetres, Unit, Volts, Watts, show
+from tapeout.units import Dimensionless, FlopsPerSecond, SquareMetres, Unit, Volts, Watts, show
 
 SOURCE = "tapeout-own-chip"
 VENDOR = "own"
@@ -126,6 +126,12 @@ def broken_limits(own: OwnChip) -> tuple[BrokenLimit, ...]:
             allowed += _advice(own, built)
         broken.append(BrokenLimit(name=limit.name, given=given, allowed=allowed, source=source))
     return tuple(broken)
+
+
+def limit_margins(own: OwnChip) -> dict[str, Dimensionless]:
+    """How far the design is inside each limit, as a share of it, nearest first; negative where it breaks the limit."""
+    margins = {limit.name: float(limit.margin[0]) for limit in limits_of(_built(own))}
+    return dict(sorted(margins.items(), key=lambda pair: pair[1]))
 
 
 def own_chip(own: OwnChip) -> Chip:

@@ -16,14 +16,18 @@ from tapeout.cost.nre import one_off_cost
 from tapeout.cost.unit import Level, price_with_margin
 from tapeout.cost.unit_draws import unit_draws
 from tapeout.design.economics import Economics, break_even_volume
+from tapeout.design.kin import on_chip_memory_per_peak
 from tapeout.design.refine import neighbours, only, refined
 from tapeout.design.search import Aim, Design, Found, search
+from tapeout.design.space import Space
+from tapeout.design.sweep import STAGING
 from tapeout.design.throughput import Carried, Workload, carried, chip_seconds, deployments_for
 from tapeout.errors import InfeasibleError, InputError
-from tapeout.hardware.chip import Chip
-from tapeout.hardware.custom import own_chip
+from tapeout.hardware.chip import Chip, NumberFormat
+from tapeout.hardware.custom import own_chip, peak
 from tapeout.hardware.designs import designs_of
 from tapeout.hardware.limits import Built, build, limits_of
+from tapeout.hardware.parameters import OwnChip
 from tapeout.hardware.process import process
 from tapeout.performance.rates import rates
 from tapeout.provenance import Grade, Sourced
@@ -32,7 +36,7 @@ from tapeout.scenario.document import read_document
 from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.schema import Scenario
 from tapeout.sourcing.quotes import Basis, hour_price
-from tapeout.units import Dimensionless, Unit, UsdPerHour, UsdPerToken
+from tapeout.units import MIB, Dimensionless, Unit, UsdPerHour, UsdPerToken
 
 Array = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -98,11 +102,12 @@ def designed(
     keep_in: Path,
     version: str,
     say: Say,
+    space: Space | None = None,
 ) -> Designed:
-    """The chip found for the scenario in the file at `path`; raises as what it calls."""
+    """The chip found for the scenario in the file at `path`, on the grid `space` or the usual one; raises as what it calls."""
     document = read_document(path)
     scenario = scenario_of(document)
-    asked = brief(document, scenario, name, volume)
+    asked = brief(document, scenario, name, volume, space)
     found = search(asked.question, aim=aim, workers=workers, keep_in=keep_in, version=version, say=say)
     say("smaller steps around the best")
     best, looked_at = refined(found, say=say)
@@ -113,7 +118,7 @@ def designed(
     middle, draws = _break_even(scenario, asked, best, chip, rivals[0] if rivals else None)
     built = build(designs_of((named,)))
     return Designed(
-        scenario=scenario, brief=asked, found=found, best=best, looked_at=looked_at, chip=chip, built=built, margins=_margins(built),
+        scenario=scenario, brief=asked, found=found, best=best, looked_at=looked_at, chip=chip, built=built, margins=_margins(named, built),
         rivals=rivals, break_even=middle, break_even_draws=draws, moved=(*_moved_parameters(found, best), *_moved_world(asked, best)),
     )  # fmt: skip
 
@@ -169,13 +174,18 @@ def _ranged(value: float, low: float, high: float) -> Sourced[float]:
     return Sourced(value=value, low=low, high=high, source="", place="", grade=Grade.DERIVED)
 
 
-def _margins(built: Built) -> tuple[Margin, ...]:
-    """The limits of hardware from the nearest to the farthest; one that holds everywhere by definition is left out."""
+def _margins(own: OwnChip, built: Built) -> tuple[Margin, ...]:
+    """The limits from the nearest to the farthest, those that some other parameter follows left out: the supply follows the clock."""
+    follows = {"lowest supply"} | ({"clock"} if own.voltage is None else set())
     rows = []
     for limit in limits_of(built):
         given, allowed, _ = limit.words(0)
-        if np.isfinite(limit.allowed[0]) and limit.name not in ("lowest supply",):
+        if np.isfinite(limit.allowed[0]) and limit.name not in follows:
             rows.append(Margin(name=limit.name, margin=float(limit.margin[0]), given=given, allowed=allowed))
+    need = float(peak(own)[NumberFormat.BF16]) * on_chip_memory_per_peak(own.formats) if NumberFormat.BF16 in own.formats else 0.0
+    if need > 0:
+        held, least = (f"{size / MIB:.0f} MiB" for size in (own.on_chip_memory, need))
+        rows.append(Margin(name=STAGING, margin=own.on_chip_memory / need - 1, given=held, allowed=f"at least {least}"))
     return tuple(sorted(rows, key=lambda one: one.margin))
 
 

@@ -162,14 +162,17 @@ def served_table(found: Designed) -> Table:
     """How the design serves each workload."""
     domain = found.best.parameters.domain
     rows = [
-        {"workload": one.name, "share": one.weight, "precision": str(one.demand.precision), "deployment": deployment_label(one, domain, part.deployment),
-         "load": part.load, "rate": part.rate}
+        {
+            "workload": one.name, "share": one.weight, "precision": str(one.demand.precision),
+            "deployment": deployment_label(one, domain, part.deployment), "load": part.load, "rate": part.rate,
+        }
         for one, part in zip(found.brief.question.workloads, found.best.served, strict=True)
     ]  # fmt: skip
     columns = (
         Column(key="workload", heading="Workload"), Column(key="share", heading="Share of tokens", style=PERCENT),
         Column(key="precision", heading="Precision"), Column(key="deployment", heading="Deployment"),
-        Column(key="load", heading="Sequences a rank", style=NumberStyle()), Column(key="rate", heading="Tokens/s per chip", style=NumberStyle(digits=4)),
+        Column(key="load", heading="Sequences a rank", style=NumberStyle()),
+        Column(key="rate", heading="Tokens/s per chip", style=NumberStyle(digits=4)),
     )  # fmt: skip
     return Table(id="served", title="How it serves", columns=columns, rows=rows)
 
@@ -178,7 +181,7 @@ def limit_table(found: Designed) -> Table:
     """The limits from the nearest to the farthest."""
     rows = [{"limit": one.name, "need": one.given, "allowed": one.allowed, "margin": one.margin} for one in found.margins]
     columns = (
-        Column(key="limit", heading="Limit"), Column(key="need", heading="Needs"), Column(key="allowed", heading="Allowed"),
+        Column(key="limit", heading="Limit"), Column(key="need", heading="Design"), Column(key="allowed", heading="Allowed"),
         Column(key="margin", heading="Room", style=PERCENT),
     )  # fmt: skip
     return Table(id="limits", title="Limits", columns=columns, rows=rows)
@@ -225,14 +228,14 @@ def verdict(found: Designed) -> tuple[str, ...]:
     """In words: what the chip costs, whether and why it wins, from how many chips on, and which limit binds."""
     best, economics, certificate = found.best, found.brief.question.economics, found.found.certificate
     nearest = found.margins[0]
-    words = [
-        f"Of {certificate.combinations:,} designs on the grid {certificate.candidates:,} can be built and serve all workloads; smaller steps around "
-        f"the best looked at {found.looked_at:,} more. The best makes a million output tokens for {MILLION_TOKENS.show(best.usd_per_token)} "
-        f"at {economics.volume:,.0f} chips, its one-off cost of ${best.one_off / 1e6:,.0f} million included.",
+    return (
+        f"Of {certificate.combinations:,} designs on the grid {certificate.candidates:,} can be built and serve all workloads; smaller "
+        f"steps around the best looked at {found.looked_at:,} more.",
+        f"The best makes a million output tokens for {MILLION_TOKENS.show(best.usd_per_token)} at {economics.volume:,.0f} chips, its "
+        f"one-off cost of ${best.one_off / 1e6:,.0f} million included.",
         *_against(found),
-        f"The limit that binds is {nearest.name}: it needs {nearest.given}, {nearest.allowed} is allowed.",
-    ]
-    return tuple(words)
+        f"The limit that binds is {nearest.name}: {nearest.given}, where {nearest.allowed} is allowed.",
+    )
 
 
 def _against(found: Designed) -> list[str]:
@@ -240,24 +243,18 @@ def _against(found: Designed) -> list[str]:
         return ["No chip on offer serves all of the workloads."]
     best, rival = found.best, found.rivals[0]
     ratio = rival.usd_per_token / best.usd_per_token
-    speed, hour = rival.usd_per_token * 3600 / rival.rival.hour / best.seconds, rival.rival.hour / best.hour
-    reason = f"{_times(hour)} an hour and serves {_times(1 / speed, more='fewer', less='more')} tokens"
-    sentence = (
-        f"It wins: on {rival.rival.chip.name}, the best chip on offer, they cost {MILLION_TOKENS.show(rival.usd_per_token)}, {ratio:.2f} times as much"
-        if ratio > 1
-        else f"It loses: on {rival.rival.chip.name}, the best chip on offer, they cost {MILLION_TOKENS.show(rival.usd_per_token)}, {1 / ratio:.2f} times less"
-    )
+    hour, speed = rival.rival.hour / best.hour, best.seconds * rival.rival.hour / 3600 / rival.usd_per_token
     band, volume = band_of(found), found.break_even
-    if not math.isfinite(volume):
-        even = "At no volume does it break even, since its recurring cost alone is above that."
-    else:
+    even = "At no volume does it break even: its recurring cost alone is above that."
+    if math.isfinite(volume):
         ends = " to ".join("never" if band[end] is None else f"{band[end]:,.0f}" for end in ("p5", "p95"))
         even = f"It breaks even from {volume:,.0f} chips on (5 to 95 % of the draws: {ends})."
-    return [f"{sentence}; that chip costs {reason}.", even]
-
-
-def _times(ratio: float, *, more: str = "more", less: str = "less") -> str:
-    return f"{ratio:.2f} times {more}" if ratio >= 1 else f"{1 / ratio:.2f} times {less}"
+    return [
+        f"It {'wins' if ratio > 1 else 'loses'}: on {rival.rival.chip.name}, the cheapest of the chips on offer, they cost "
+        f"{MILLION_TOKENS.show(rival.usd_per_token)}, {ratio:.2f} times as much. An hour of that chip costs {hour:.2f} times as much, "
+        f"and it serves {speed:.2f} times as many tokens.",
+        even,
+    ]
 
 
 def _word(value: Any) -> str:

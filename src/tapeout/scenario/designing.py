@@ -13,6 +13,7 @@ from tapeout.cost.datacenter import annuity, site
 from tapeout.cost.tco import finance
 from tapeout.design.economics import Economics
 from tapeout.design.grid import usual_space
+from tapeout.design.space import Space
 from tapeout.design.sweep import Question
 from tapeout.design.throughput import Workload, mix
 from tapeout.errors import InputError, UnknownNameError, did_you_mean
@@ -56,11 +57,14 @@ class Brief:
     rivals: tuple[Rival, ...]
 
 
-def brief(document: Document, scenario: Scenario, name: str | None = None, volume: Dimensionless | None = None) -> Brief:
+def brief(
+    document: Document, scenario: Scenario, name: str | None = None, volume: Dimensionless | None = None, space: Space | None = None
+) -> Brief:
     """The search for the own chip `name` of the scenario, its first where None, in `volume`, by default all that can be booked.
 
-    The first contract for the chip says whose programme it is, where it stands first and how long it lives. Raises InputError for a
-    scenario without an own chip or a volume that is not positive, and UnknownNameError for an unknown one.
+    The grid is `space`, by default the usual one. The first contract for the chip says whose programme it is, where it stands first and
+    how long it lives. Raises InputError for a scenario without an own chip, a chip that arrives after the plan or a volume that is not
+    positive, and UnknownNameError for an unknown own chip.
     """
     named = _name(scenario, name)
     contract = next(one for one in scenario.contracts.values() if isinstance(one, Own) and one.chip == named)
@@ -73,7 +77,7 @@ def brief(document: Document, scenario: Scenario, name: str | None = None, volum
     like = scenario.own_chips[named].parameters(named)
     economics = _economics(scenario, contract, quarter, booked if volume is None else volume)
     question = Question(
-        space=usual_space(like, year=scenario.start.year),
+        space=space or usual_space(like, year=scenario.start.year),
         workloads=_workloads(document, scenario, quarter, like.formats),
         economics=economics,
     )

@@ -14,7 +14,7 @@ from tapeout.serving import kernel_fleet as fl
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart, compiled_openly
 from tapeout.serving.kernel_blocks import give_back
-from tapeout.serving.kernel_fleet import Fleet, is_short, limits_of, look_again, pop_event, push_event, set_clocks
+from tapeout.serving.kernel_fleet import Fleet, end_of, is_short, limits_of, look_again, pop_event, push_event, set_clocks
 from tapeout.serving.kernel_ranks import advance_replica
 from tapeout.serving.kernel_replicas import come_up, fail, scale
 from tapeout.serving.kernel_routing import class_of, route
@@ -60,9 +60,9 @@ def _first_maker(fleet: Fleet, time: float) -> tuple[int, float]:
     if fleet.makers == 0:
         return -1, time
     found, first, second = -1, math.inf, math.inf
-    for replica in range(len(fleet.action)):
-        if fleet.makes[replica]:
-            action = fleet.action[replica]
+    for replica in range(len(fleet.replicas)):
+        if fleet.replicas[replica, fl.MAKES]:
+            action = fleet.moments[replica, fl.ACTION]
             if action < first:
                 found, first, second = replica, action, first
             else:
@@ -76,8 +76,8 @@ def _first_maker(fleet: Fleet, time: float) -> tuple[int, float]:
 @compiled_apart
 def _report(fleet: Fleet, trace: Trace, states: State, replica: int) -> None:
     """What the last step of a replica causes: requests handed over, and the next of users who have their answer."""
-    first_only = fleet.limits[fleet.pool[replica], fl.FIRST_ONLY]
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    first_only = fleet.limits[fleet.replicas[replica, fl.POOL], fl.FIRST_ONLY]
+    for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         count, now = states.tally[engine], states.clock[engine, at.NOW]
         request = int(count[at.OUTBOX])
         count[at.OUTBOX] = -1
@@ -88,7 +88,7 @@ def _report(fleet: Fleet, trace: Trace, states: State, replica: int) -> None:
                 end = begin + trace.prompt[request] * fleet.link_token
                 states.clock[engine, at.LINK_FREE] = end
                 states.engine[request] = engine
-                states.of[request, at.JOINED] = fleet.epoch[replica]
+                states.of[request, at.JOINED] = fleet.replicas[replica, fl.EPOCH]
                 push_event(fleet, end + fleet.link_latency, fl.DELIVERED, request)
             elif fleet.tally[fl.UNSENT] < len(trace.prompt):
                 sent = int(fleet.tally[fl.UNSENT])
@@ -106,7 +106,7 @@ def _next_event(fleet: Fleet, states: State, time: float) -> tuple[int, int]:
     if arrived < fleet.users and states.arrival[arrived] <= time:
         return fl.FROM_TRACE, int(arrived)
     if fleet.tally[fl.EVENTS] > 0:
-        return int(fleet.event_kind[0]), int(fleet.event_item[0])
+        return int(fleet.events[0, fl.KIND]), int(fleet.events[0, fl.ITEM])
     return fl.NOTHING, -1
 
 
@@ -122,20 +122,20 @@ def _asked(fleet: Fleet, trace: Trace, kind: int, item: int) -> int:
         return NOBODY
     if kind == fl.DELIVERED:
         return fleet.decode_class
-    return int(fleet.kind[fleet.pool[item]] if kind == fl.COMES_UP else class_of(fleet, trace, item))
+    return int(fleet.pools[fleet.replicas[item, fl.POOL], fl.CLASS] if kind == fl.COMES_UP else class_of(fleet, trace, item))
 
 
 @compiled_apart
 def _go_on(fleet: Fleet, trace: Trace, states: State, only: int, klass: int, until: float) -> bool:
     """Let the replica `only`, or those of a class, go on to `until`; False where one of these did not get there, since a pause is due."""
-    first, last = 0, len(fleet.pool)
+    first, last = 0, len(fleet.replicas)
     if only >= 0:
         first, last = only, only + 1
     for replica in range(first, last):
-        mine = only >= 0 or klass == EVERYBODY or fleet.kind[fleet.pool[replica]] == klass
-        if mine and fleet.action[replica] < until:
+        mine = only >= 0 or klass == EVERYBODY or fleet.pools[fleet.replicas[replica, fl.POOL], fl.CLASS] == klass
+        if mine and fleet.moments[replica, fl.ACTION] < until:
             advance_replica(fleet, trace, states, replica, until)
-            if fleet.action[replica] < until:
+            if fleet.moments[replica, fl.ACTION] < until:
                 return False
     return True
 
@@ -173,9 +173,9 @@ def _happen(fleet: Fleet, trace: Trace, states: State, kind: int, item: int, tim
 def _take_over(fleet: Fleet, trace: Trace, states: State, request: int, now: float) -> None:
     """The cache of a prompt has arrived: its blocks come free where it was made."""
     sender = int(states.engine[request])
-    replica = fleet.replica[sender]
+    replica = fleet.engines[sender, fl.REPLICA]
     state = of_engine(states, sender)
-    if states.of[request, at.JOINED] == fleet.epoch[replica]:
+    if states.of[request, at.JOINED] == fleet.replicas[replica, fl.EPOCH]:
         give_back(limits_of(fleet, sender), trace, state, request, state.of[request, at.COMPUTED])
         if state.tally[at.STALLED] > 0:
             state.tally[at.STALLED] = 0

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled
 from tapeout.serving.kernel import has_work, next_ready
@@ -21,8 +18,19 @@ ARRIVES, DELIVERED, COMES_UP, FAILS, TICKS, FROM_TRACE, NOTHING = range(7)
 EVENTS, SERIAL, ARRIVED, UNSENT = range(4)
 """Size of the heap of events; number of the next; how many of the trace have arrived; the next that a closed loop sends."""
 ROUND_ROBIN, LEAST_LOADED, PREFIX = range(3)
-LEAST, MOST = range(2)
-TARGET, INTERVAL, START_UP, PATIENCE, CALM = range(5)
+POOL, ENGINE, RANKS, MAKES, STATUS, EPOCH, STEPPED = range(7)
+"""Of a replica: its pool, its first engine and how many, whether it makes events, where it stands, how often it was emptied, steps."""
+AWAITED, ON_SINCE, DRAINED_AT, POWERED, ACTION = range(5)
+"""Times of a replica: when it is to come up, since when it is on or to go, for how long it was on, and when it has something to do next."""
+REPLICA, TAKES_PART = range(2)
+"""Of an engine: its replica, and whether it takes part in the step under way."""
+CLASS, LEAST, MOST = range(3)
+TARGET, INTERVAL, START_UP, PATIENCE, CALM, WEIGHT = range(6)
+"""Of a pool: its class and its bounds; then what it is scaled by, for how long it has had too much, and its weight."""
+HEAD, TAIL, LENGTH, POINTER = range(4)
+"""Of a class of pools that take the same requests: the line of those that found no engine, and the engine chosen last."""
+NUMBER, KIND, ITEM = range(3)
+"""Of an event."""
 DONE, PAUSED, STUCK = range(3)
 """Why the loop came back."""
 SEQUENCES, BLOCK, CACHING, FIRST_ONLY = 1, 3, 8, 11
@@ -32,9 +40,9 @@ SEQUENCES, BLOCK, CACHING, FIRST_ONLY = 1, 3, 8, 11
 class Fleet(NamedTuple):
     """What does not belong to one engine. A first axis of `limits` to `drafts` is the pool.
 
-    `pool`, `first`, `ranks` and what follows are by replica, `replica` and `takes_part` by engine, `kind` to `scaling_times` by pool,
-    `upper` to `line` by class of pools that take the same requests, decode last; `failed` and `restart` by failure. `makes` says which
-    replicas make events, of which there are `makers`. `most_records` and `most_gaps` are what may have to be noted in one step.
+    What is named by number above is the last axis of `replicas`, `moments`, `engines`, `pools`, `pool_times`, `classes` and `events`.
+    `upper` are limits of prompts by class, decode last; `failed` and `restart` are by failure. `makers` is how many replicas make events,
+    `most_records` and `most_gaps` what may have to be noted in one step.
     """
 
     limits: Whole
@@ -48,32 +56,16 @@ class Fleet(NamedTuple):
     drafts: Floats
     accepted: Small
     noise: Floats
-    pool: Whole
-    first: Whole
-    ranks: Whole
-    makes: NDArray[np.bool_]
-    status: Whole
-    awaited: Floats
-    epoch: Whole
-    on_since: Floats
-    drained_at: Floats
-    powered: Floats
-    steps: Whole
-    action: Floats
-    replica: Whole
-    takes_part: NDArray[np.bool_]
-    kind: Whole
-    weight: Floats
-    scaling: Whole
-    scaling_times: Floats
+    replicas: Whole
+    moments: Floats
+    engines: Whole
+    pools: Whole
+    pool_times: Floats
     upper: Floats
-    pointer: Whole
-    line: Whole
+    classes: Whole
     tally: Whole
     event_time: Floats
-    event_serial: Whole
-    event_kind: Small
-    event_item: Small
+    events: Whole
     failed: Whole
     restart: Floats
     rule: int
@@ -90,7 +82,7 @@ class Fleet(NamedTuple):
 @compiled
 def limits_of(fleet: Fleet, engine: int) -> Limits:
     """The limits of one engine."""
-    pool = fleet.pool[fleet.replica[engine]]
+    pool = fleet.replicas[fleet.engines[engine, REPLICA], POOL]
     row, times = fleet.limits[pool], fleet.limit_times[pool]
     return Limits(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11], row[12], row[13], row[14],
@@ -101,8 +93,8 @@ def limits_of(fleet: Fleet, engine: int) -> Limits:
 @compiled
 def tables_of(fleet: Fleet, engine: int) -> Tables:
     """The tables of one engine."""
-    replica = fleet.replica[engine]
-    pool = fleet.pool[replica]
+    replica = fleet.engines[engine, REPLICA]
+    pool = fleet.replicas[replica, POOL]
     steps = StepTables(
         fleet.tokens[pool], fleet.sequences[pool], fleet.decode[pool], fleet.prefill[pool], fleet.recurrent[pool], fleet.host[pool]
     )
@@ -122,19 +114,25 @@ def load(fleet: Fleet, states: State, engine: int, now: float) -> int:
 
 
 @compiled
+def end_of(fleet: Fleet, replica: int) -> int:
+    """The engine after the last of a replica."""
+    return int(fleet.replicas[replica, ENGINE] + fleet.replicas[replica, RANKS])
+
+
+@compiled
 def look_again(fleet: Fleet, states: State, replica: int) -> None:
     """Note when a replica has something to do next."""
     found = math.inf
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    for engine in range(fleet.replicas[replica, ENGINE], end_of(fleet, replica)):
         count, now = states.tally[engine], states.clock[engine, at.NOW]
         found = min(found, now if has_work(count) else max(now, next_ready(count, states.when)))
-    fleet.action[replica] = found
+    fleet.moments[replica, ACTION] = found
 
 
 @compiled
 def set_clocks(fleet: Fleet, states: State, replica: int, now: float) -> None:
     """All engines of a replica stand at `now`."""
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    for engine in range(fleet.replicas[replica, ENGINE], end_of(fleet, replica)):
         states.clock[engine, at.NOW] = now
 
 
@@ -158,7 +156,7 @@ def deliver(fleet: Fleet, states: State, request: int, engine: int, ready: float
         states.of[count[at.INBOX_TAIL], at.NEXT] = request
     count[at.INBOX_TAIL] = request
     count[at.DELIVERED] += 1
-    look_again(fleet, states, fleet.replica[engine])
+    look_again(fleet, states, fleet.engines[engine, REPLICA])
 
 
 @compiled
@@ -174,8 +172,8 @@ def push_event(fleet: Fleet, time: float, kind: int, item: int) -> None:
             break
         _move(fleet, above, place)
         place = above
-    fleet.event_time[place], fleet.event_serial[place] = time, serial
-    fleet.event_kind[place], fleet.event_item[place] = kind, item
+    fleet.event_time[place], fleet.events[place, NUMBER] = time, serial
+    fleet.events[place, KIND], fleet.events[place, ITEM] = kind, item
 
 
 @compiled
@@ -184,29 +182,29 @@ def pop_event(fleet: Fleet) -> None:
     count = fleet.tally
     last = count[EVENTS] - 1
     count[EVENTS] = last
-    time, serial, kind, item = fleet.event_time[last], fleet.event_serial[last], fleet.event_kind[last], fleet.event_item[last]
+    time, serial, kind, item = fleet.event_time[last], fleet.events[last, NUMBER], fleet.events[last, KIND], fleet.events[last, ITEM]
     place = 0
     while True:
         below = 2 * place + 1
         if below >= last:
             break
-        if below + 1 < last and _before(fleet, below + 1, fleet.event_time[below], fleet.event_serial[below]):
+        if below + 1 < last and _before(fleet, below + 1, fleet.event_time[below], fleet.events[below, NUMBER]):
             below += 1
         if not _before(fleet, below, time, serial):
             break
         _move(fleet, below, place)
         place = below
-    fleet.event_time[place], fleet.event_serial[place] = time, serial
-    fleet.event_kind[place], fleet.event_item[place] = kind, item
+    fleet.event_time[place], fleet.events[place, NUMBER] = time, serial
+    fleet.events[place, KIND], fleet.events[place, ITEM] = kind, item
 
 
 @compiled
 def _before(fleet: Fleet, place: int, time: float, serial: int) -> bool:
     other = fleet.event_time[place]
-    return bool(other < time or (other == time and fleet.event_serial[place] < serial))
+    return bool(other < time or (other == time and fleet.events[place, NUMBER] < serial))
 
 
 @compiled
 def _move(fleet: Fleet, here: int, there: int) -> None:
-    fleet.event_time[there], fleet.event_serial[there] = fleet.event_time[here], fleet.event_serial[here]
-    fleet.event_kind[there], fleet.event_item[there] = fleet.event_kind[here], fleet.event_item[here]
+    fleet.event_time[there], fleet.events[there, NUMBER] = fleet.event_time[here], fleet.events[here, NUMBER]
+    fleet.events[there, KIND], fleet.events[there, ITEM] = fleet.events[here, KIND], fleet.events[here, ITEM]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from tapeout.serving import kernel_fleet as fl
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled
 from tapeout.serving.kernel import advance, carry_out, has_work, is_stalled, next_ready, planned, receive
-from tapeout.serving.kernel_fleet import NOISE_STRIDE, Fleet, is_short, limits_of, look_again, set_clocks, tables_of
+from tapeout.serving.kernel_fleet import NOISE_STRIDE, Fleet, end_of, is_short, limits_of, look_again, set_clocks, tables_of
 from tapeout.serving.kernel_schedule import schedule
 from tapeout.serving.kernel_state import State, Trace, of_engine
 
@@ -15,8 +16,8 @@ from tapeout.serving.kernel_state import State, Trace, of_engine
 @compiled
 def advance_replica(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> None:
     """Go on to the end of the step that runs at `until`, or until there is nothing to do, something to report, or a pause is due."""
-    engine = fleet.first[replica]
-    if fleet.ranks[replica] == 1:
+    engine = fleet.replicas[replica, fl.ENGINE]
+    if fleet.replicas[replica, fl.RANKS] == 1:
         advance(tables_of(fleet, engine), limits_of(fleet, engine), trace, of_engine(states, engine), until)
     else:
         while _step_together(fleet, trace, states, replica, until):
@@ -27,7 +28,7 @@ def advance_replica(fleet: Fleet, trace: Trace, states: State, replica: int, unt
 @compiled
 def _step_together(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> bool:
     """One turn of a replica; False where it is not to take another."""
-    first, last = fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]
+    first, last = fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)
     now = states.clock[first, at.NOW]
     if now >= until or is_short(fleet, states):
         return False
@@ -37,12 +38,12 @@ def _step_together(fleet: Fleet, trace: Trace, states: State, replica: int, unti
         if ready < until:
             set_clocks(fleet, states, replica, max(ready, now))
         return ready < until
-    seconds *= fleet.noise[(NOISE_STRIDE * replica + fleet.steps[replica]) & (len(fleet.noise) - 1)]
-    fleet.steps[replica] += 1
+    seconds *= fleet.noise[(NOISE_STRIDE * replica + fleet.replicas[replica, fl.STEPPED]) & (len(fleet.noise) - 1)]
+    fleet.replicas[replica, fl.STEPPED] += 1
     going = True
     for engine in range(first, last):
         count = states.tally[engine]
-        if fleet.takes_part[engine]:
+        if fleet.engines[engine, fl.TAKES_PART]:
             carry_out(tables_of(fleet, engine), limits_of(fleet, engine), trace, of_engine(states, engine), seconds)
             going = going and count[at.OUTBOX] < 0
         else:
@@ -55,14 +56,14 @@ def _step_together(fleet: Fleet, trace: Trace, states: State, replica: int, unti
 def _plan(fleet: Fleet, trace: Trace, states: State, replica: int) -> tuple[float, float]:
     """Seconds of the longest step of the engines with work, below 0 where there are none, and when the next request is there."""
     seconds, ready = -1.0, math.inf
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         state, limits = of_engine(states, engine), limits_of(fleet, engine)
         receive(limits, trace, state)
-        fleet.takes_part[engine] = False
+        fleet.engines[engine, fl.TAKES_PART] = 0
         ready = min(ready, next_ready(state.tally, state.when))
         if has_work(state.tally):
             schedule(limits, trace, state)
             if not is_stalled(limits, state):
-                fleet.takes_part[engine] = True
+                fleet.engines[engine, fl.TAKES_PART] = 1
                 seconds = max(seconds, planned(tables_of(fleet, engine), limits, trace, state))
     return seconds, ready

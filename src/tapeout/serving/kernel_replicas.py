@@ -7,7 +7,7 @@ import math
 from tapeout.serving import kernel_fleet as fl
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart
-from tapeout.serving.kernel_fleet import Fleet, limits_of, load, look_again, push_event
+from tapeout.serving.kernel_fleet import Fleet, end_of, limits_of, load, look_again, push_event
 from tapeout.serving.kernel_lists import leave_queue, next_waiting
 from tapeout.serving.kernel_routing import route_line
 from tapeout.serving.kernel_state import Limits, State, Trace, of_engine
@@ -16,27 +16,27 @@ from tapeout.serving.kernel_state import Limits, State, Trace, of_engine
 @compiled_apart
 def come_up(fleet: Fleet, trace: Trace, states: State, replica: int, now: float) -> None:
     """A replica is there, if it is still waited for; it and its like take those in the line."""
-    awaited = fleet.status[replica] == fl.STARTING or fleet.status[replica] == fl.DOWN
-    if awaited and fleet.awaited[replica] == now:
-        fleet.status[replica] = fl.ALIVE
-        route_line(fleet, trace, states, fleet.kind[fleet.pool[replica]], now)
+    awaited = fleet.replicas[replica, fl.STATUS] == fl.STARTING or fleet.replicas[replica, fl.STATUS] == fl.DOWN
+    if awaited and fleet.moments[replica, fl.AWAITED] == now:
+        fleet.replicas[replica, fl.STATUS] = fl.ALIVE
+        route_line(fleet, trace, states, fleet.pools[fleet.replicas[replica, fl.POOL], fl.CLASS], now)
 
 
 @compiled_apart
 def fail(fleet: Fleet, trace: Trace, states: State, failure: int, now: float) -> None:
     """A replica loses all that it has; its requests begin again elsewhere, and it is back later unless it was to go anyway."""
     replica = int(fleet.failed[failure])
-    if fleet.status[replica] != fl.ALIVE and fleet.status[replica] != fl.DRAINING:
+    if fleet.replicas[replica, fl.STATUS] != fl.ALIVE and fleet.replicas[replica, fl.STATUS] != fl.DRAINING:
         return
-    drained = fleet.status[replica] == fl.DRAINING
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    drained = fleet.replicas[replica, fl.STATUS] == fl.DRAINING
+    for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         _lose_all(fleet, limits_of(fleet, engine), of_engine(states, engine), now)
     _empty(fleet, states, replica)
     if drained:
         _switch_off(fleet, states, replica, now)
     else:
-        fleet.status[replica] = fl.DOWN
-        fleet.awaited[replica] = now + fleet.restart[failure]
+        fleet.replicas[replica, fl.STATUS] = fl.DOWN
+        fleet.moments[replica, fl.AWAITED] = now + fleet.restart[failure]
         push_event(fleet, now + fleet.restart[failure], fl.COMES_UP, replica)
 
 
@@ -79,8 +79,8 @@ def _begin_again(fleet: Fleet, limits: Limits, state: State, request: int, again
 @compiled
 def _empty(fleet: Fleet, states: State, replica: int) -> None:
     """Empty the engines of a replica and their caches; what others fetch from it is theirs."""
-    fleet.epoch[replica] += 1
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    fleet.replicas[replica, fl.EPOCH] += 1
+    for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         limits, state = limits_of(fleet, engine), of_engine(states, engine)
         count = state.tally
         count[at.FREE] = count[at.NAMELESS] = limits.blocks
@@ -98,14 +98,14 @@ def _empty(fleet: Fleet, states: State, replica: int) -> None:
 @compiled
 def _switch_off(fleet: Fleet, states: State, replica: int, moment: float) -> None:
     """What is on before the first request counts from there."""
-    fleet.status[replica] = fl.OFF
-    fleet.powered[replica] += max(moment - max(fleet.on_since[replica], states.arrival[0]), 0.0)
+    fleet.replicas[replica, fl.STATUS] = fl.OFF
+    fleet.moments[replica, fl.POWERED] += max(moment - max(fleet.moments[replica, fl.ON_SINCE], states.arrival[0]), 0.0)
 
 
 @compiled
 def _replica_load(fleet: Fleet, states: State, replica: int, now: float) -> int:
     total = 0
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         total += load(fleet, states, engine, now)
     return total
 
@@ -115,8 +115,8 @@ def _stop_if_idle(fleet: Fleet, states: State, replica: int, now: float) -> None
     """A replica that takes no more requests and has none left stops; it has been idle since its last answer."""
     if _replica_load(fleet, states, replica, now) > 0:
         return
-    moment = fleet.drained_at[replica]
-    for engine in range(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica]):
+    moment = fleet.moments[replica, fl.DRAINED_AT]
+    for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         moment = max(moment, states.clock[engine, at.ANSWERED_AT])
     _switch_off(fleet, states, replica, moment)
     _empty(fleet, states, replica)
@@ -125,16 +125,16 @@ def _stop_if_idle(fleet: Fleet, states: State, replica: int, now: float) -> None
 @compiled_apart
 def scale(fleet: Fleet, states: State, pool: int, now: float) -> None:
     """Count the requests in a pool, start what it lacks, and let go what has been too much for long enough."""
-    times = fleet.scaling_times[pool]
-    outstanding, serving = int(fleet.line[fleet.kind[pool], 2]), 0
-    for replica in range(len(fleet.pool)):
-        if fleet.pool[replica] == pool:
+    times = fleet.pool_times[pool]
+    outstanding, serving = int(fleet.classes[fleet.pools[pool, fl.CLASS], fl.LENGTH]), 0
+    for replica in range(len(fleet.replicas)):
+        if fleet.replicas[replica, fl.POOL] == pool:
             outstanding += _replica_load(fleet, states, replica, now)
-            if fleet.status[replica] == fl.DRAINING:
+            if fleet.replicas[replica, fl.STATUS] == fl.DRAINING:
                 _stop_if_idle(fleet, states, replica, now)
-            serving += fleet.status[replica] != fl.OFF and fleet.status[replica] != fl.DRAINING
+            serving += fleet.replicas[replica, fl.STATUS] != fl.OFF and fleet.replicas[replica, fl.STATUS] != fl.DRAINING
     desired = math.ceil(outstanding / times[fl.TARGET])
-    desired = min(max(desired, fleet.scaling[pool, fl.LEAST]), fleet.scaling[pool, fl.MOST])
+    desired = min(max(desired, fleet.pools[pool, fl.LEAST]), fleet.pools[pool, fl.MOST])
     times[fl.CALM] = times[fl.CALM] + times[fl.INTERVAL] if desired < serving else 0.0
     if desired > serving:
         _start(fleet, states, pool, desired - serving, now)
@@ -146,12 +146,12 @@ def scale(fleet: Fleet, states: State, pool: int, now: float) -> None:
 
 @compiled
 def _start(fleet: Fleet, states: State, pool: int, lacking: int, now: float) -> None:
-    for replica in range(len(fleet.pool)):
-        if lacking > 0 and fleet.pool[replica] == pool and fleet.status[replica] == fl.OFF:
-            fleet.status[replica] = fl.STARTING
-            fleet.on_since[replica] = now
-            fleet.awaited[replica] = now + fleet.scaling_times[pool, fl.START_UP]
-            push_event(fleet, fleet.awaited[replica], fl.COMES_UP, replica)
+    for replica in range(len(fleet.replicas)):
+        if lacking > 0 and fleet.replicas[replica, fl.POOL] == pool and fleet.replicas[replica, fl.STATUS] == fl.OFF:
+            fleet.replicas[replica, fl.STATUS] = fl.STARTING
+            fleet.moments[replica, fl.ON_SINCE] = now
+            fleet.moments[replica, fl.AWAITED] = now + fleet.pool_times[pool, fl.START_UP]
+            push_event(fleet, fleet.moments[replica, fl.AWAITED], fl.COMES_UP, replica)
             lacking -= 1
 
 
@@ -159,12 +159,12 @@ def _start(fleet: Fleet, states: State, pool: int, lacking: int, now: float) -> 
 def _let_go(fleet: Fleet, states: State, pool: int, surplus: int, now: float) -> None:
     """First those that only start, then those that serve, the last of each first."""
     for status in (fl.STARTING, fl.ALIVE):
-        for replica in range(len(fleet.pool) - 1, -1, -1):
-            if surplus > 0 and fleet.pool[replica] == pool and fleet.status[replica] == status:
+        for replica in range(len(fleet.replicas) - 1, -1, -1):
+            if surplus > 0 and fleet.replicas[replica, fl.POOL] == pool and fleet.replicas[replica, fl.STATUS] == status:
                 surplus -= 1
                 if status == fl.STARTING:
                     _switch_off(fleet, states, replica, now)
                 else:
-                    fleet.status[replica] = fl.DRAINING
-                    fleet.drained_at[replica] = now
+                    fleet.replicas[replica, fl.STATUS] = fl.DRAINING
+                    fleet.moments[replica, fl.DRAINED_AT] = now
                     _stop_if_idle(fleet, states, replica, now)

@@ -52,6 +52,8 @@ def fleet_of(cluster: Cluster, requests: Requests, *, jumps: bool, keeps: bool) 
     known += [(one.autoscaling.interval, fl.TICKS, index) for index, one in enumerate(pools) if one.autoscaling]
     noted = sorted((time, serial, kind, item) for serial, (time, kind, item) in enumerate(known))
     room = _events(cluster, requests)
+    status = np.where(slot < np.array([one.replicas for one in pools])[pool], fl.ALIVE, fl.OFF)
+    engines = np.repeat(np.arange(len(pool)), ranks)
     fleet = Fleet(
         limits=np.array([_limits(cluster, one, closed=closed, jumps=jumps, keeps=keeps) for one in pools], dtype=np.int64),
         limit_times=np.array([(one.engine.policy.swap or 0.0, one.engine.step_model.request) for one in pools]),
@@ -60,16 +62,12 @@ def fleet_of(cluster: Cluster, requests: Requests, *, jumps: bool, keeps: bool) 
         recurrent=_stacked([table.recurrent for table in tables]), host=np.array([table.host for table in tables]),
         drafts=_stacked([_draft_seconds(one) for one in pools]),
         accepted=_stacked([_accepted(one, cluster.seed) for one in pools]).astype(np.int32), noise=noise_factors(cluster),
-        pool=pool, first=first, ranks=ranks, makes=makes,
-        status=np.where(slot < np.array([one.replicas for one in pools])[pool], fl.ALIVE, fl.OFF),
-        awaited=np.zeros(len(pool)), epoch=np.zeros(len(pool), dtype=np.int64), on_since=np.zeros(len(pool)),
-        drained_at=np.zeros(len(pool)), powered=np.zeros(len(pool)), steps=np.zeros(len(pool), dtype=np.int64),
-        action=np.full(len(pool), math.inf), replica=np.repeat(np.arange(len(pool)), ranks),
-        takes_part=np.zeros(int(ranks.sum()), dtype=bool),
-        kind=kind, weight=np.array([one.weight for one in pools]), scaling=_scaling_bounds(pools), scaling_times=_scaling_times(pools),
-        upper=upper, pointer=np.full(len(upper), -1), line=np.tile(np.array([-1, -1, 0]), (len(upper), 1)),
+        replicas=np.stack([pool, first, ranks, makes, status, np.zeros_like(pool), np.zeros_like(pool)], axis=1),
+        moments=np.tile([0.0, 0.0, 0.0, 0.0, math.inf], (len(pool), 1)),
+        engines=np.stack([engines, np.zeros_like(engines)], axis=1), pools=np.concatenate([kind[:, None], _scaling_bounds(pools)], axis=1),
+        pool_times=_scaling_times(pools), upper=upper, classes=np.tile([-1, -1, 0, -1], (len(upper), 1)),
         tally=np.array([len(known), len(known), 0, requests.users or len(requests)]), event_time=np.zeros(room),
-        event_serial=np.zeros(room, dtype=np.int64), event_kind=np.zeros(room, dtype=np.int32), event_item=np.zeros(room, dtype=np.int32),
+        events=np.zeros((room, 3), dtype=np.int64),
         failed=np.array(failed, dtype=np.int64), restart=np.array([failure.restart for failure in cluster.failures], dtype=float),
         rule=RULES[cluster.routing], slack=float(cluster.slack), decode_class=decode_class, users=requests.users or len(requests),
         makers=int(makes.sum()), most_records=int(ranks.max()) if keeps else 0,
@@ -78,7 +76,7 @@ def fleet_of(cluster: Cluster, requests: Requests, *, jumps: bool, keeps: bool) 
     )  # fmt: skip
     # Events in order of time are a heap.
     for place, event in enumerate(noted):
-        fleet.event_time[place], fleet.event_serial[place], fleet.event_kind[place], fleet.event_item[place] = event
+        fleet.event_time[place], fleet.events[place] = event[0], event[1:]
     return fleet
 
 
@@ -137,11 +135,13 @@ def _scaling_bounds(pools: Sequence[Pool]) -> Whole:
 
 
 def _scaling_times(pools: Sequence[Pool]) -> Floats:
-    found = np.zeros((len(pools), 5))
+    """What pools are scaled by, 0 s of calm so far, and their weights."""
+    found = np.zeros((len(pools), 6))
     for place, one in enumerate(pools):
+        found[place, fl.WEIGHT] = one.weight
         if one.autoscaling:
             scaling = one.autoscaling
-            found[place, :4] = scaling.target, scaling.interval, scaling.start_up, scaling.patience
+            found[place, : fl.CALM] = scaling.target, scaling.interval, scaling.start_up, scaling.patience
     return found
 
 

@@ -85,19 +85,20 @@ def _outcome(cluster: Cluster, requests: Requests, fleet: Fleet, states: State, 
 
 def _totals(fleet: Fleet, states: State, begin: float, end: float) -> tuple[Totals, ...]:
     """By engine; a replica that still waits for its end to come has it with the last answer."""
-    powered = fleet.powered.copy()
-    for replica in np.flatnonzero(fleet.status != fl.OFF):
-        engines = slice(fleet.first[replica], fleet.first[replica] + fleet.ranks[replica])
+    powered = fleet.moments[:, fl.POWERED].copy()
+    for replica in np.flatnonzero(fleet.replicas[:, fl.STATUS] != fl.OFF):
+        engine, moments = fleet.replicas[replica, fl.ENGINE], fleet.moments[replica]
         off = end
-        if fleet.status[replica] == fl.DRAINING:
-            off = min(end, max(float(fleet.drained_at[replica]), float(states.clock[engines, at.ANSWERED_AT].max())))
-        powered[replica] += max(off - max(float(fleet.on_since[replica]), begin), 0.0)
+        if fleet.replicas[replica, fl.STATUS] == fl.DRAINING:
+            own = slice(engine, engine + fleet.replicas[replica, fl.RANKS])
+            off = min(end, max(float(moments[fl.DRAINED_AT]), float(states.clock[own, at.ANSWERED_AT].max())))
+        powered[replica] += max(off - max(float(moments[fl.ON_SINCE]), begin), 0.0)
     return tuple(
         Totals(
             busy=float(clock[at.BUSY]), block_seconds=float(clock[at.BLOCK_SECONDS]), powered=float(powered[replica]),
             most_blocks=int(count[at.MOST_BLOCKS]), steps=int(count[at.STEPS]), preemptions=int(count[at.PREEMPTED]),
         )
-        for count, clock, replica in zip(states.tally, states.clock, fleet.replica, strict=True)
+        for count, clock, replica in zip(states.tally, states.clock, fleet.engines[:, fl.REPLICA], strict=True)
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@
     if (key === "renderItem" && node === "@band") return band;
     if (key === "renderItem" && node === "@span") return span;
     if (key === "renderItem" && node === "@fan") return fan;
+    if (key === "renderItem" && node === "@plan") return plan;
     return node;
   }
   function variable(name) {
@@ -102,6 +103,15 @@
     const [, bottom] = api.coord([api.value(0), api.value(1)]);
     const width = api.size([1, 0])[0];
     return { type: "rect", shape: { x: x - width / 2, y: top, width, height: bottom - top }, style: { fill: api.visual("color"), opacity: 0.28 } };
+  }
+  // A rectangle by corner and size in a drawing of a given size, which is fitted into the chart with one scale for both directions.
+  function plan(params, api) {
+    const [left, top, width, height, whole, tall] = [0, 1, 2, 3, 4, 5].map((place) => api.value(place));
+    const area = params.coordSys;
+    const scale = Math.min(area.width / whole, area.height / tall);
+    const corner = [area.x + (area.width - scale * whole) / 2, area.y + (area.height - scale * tall) / 2];
+    const shape = { x: corner[0] + scale * left, y: corner[1] + scale * top, width: scale * width, height: scale * height };
+    return { type: "rect", shape, style: { fill: api.visual("color"), stroke: variable("card"), lineWidth: 0.75 } };
   }
   function band(_, api) {
     const stroke = { stroke: api.visual("color"), lineWidth: 1.75 };
