@@ -116,7 +116,7 @@ def test_the_optimum_does_not_change_with_the_number_of_processes_or_the_size_of
 
 
 def test_an_interrupted_search_goes_on_where_it_was_and_ends_alike(found, monkeypatch, tmp_path):
-    monkeypatch.setattr(sweep, "POINTS_PER_JOB", 7)
+    monkeypatch.setattr(sweep, "POINTS_PER_JOB", 4)
     done = itertools.count()
     work = sweep.carried_by
 
@@ -128,13 +128,16 @@ def test_an_interrupted_search_goes_on_where_it_was_and_ends_alike(found, monkey
     monkeypatch.setattr(sweep, "carried_by", stopped)
     with pytest.raises(CancelledError, match="goes on from there"):
         search(QUESTION, workers=1, keep_in=tmp_path)
+    done = itertools.count(1)
+    with pytest.raises(CancelledError, match="goes on from there"):
+        search(QUESTION, workers=1, keep_in=tmp_path)
     kept = sorted(path.name for folder in tmp_path.glob(f"{PREFIX}*") for path in folder.iterdir())
-    assert kept == ["built-000000.npz", "carried-000000.npz", "carried-000001.npz", "carried-000002.npz"]
+    assert kept == ["built-000000.npz", *(f"carried-{place:06d}.npz" for place in range(5))]
     counted = []
     monkeypatch.setattr(sweep, "carried_by", lambda question, wanted: counted.append(len(wanted)) or work(question, wanted))
     again = search(QUESTION, workers=1, keep_in=tmp_path)
-    jobs = -(-len(np.unique(sweep.built(QUESTION, 0, SPACE.size).point)) // 7)
-    assert len(counted) == jobs - 3
+    jobs = -(-len(np.unique(sweep.built(QUESTION, 0, SPACE.size).point)) // 4)
+    assert len(counted) == jobs - 5
     assert again.best == found.best
     assert again.front == found.front
     assert list(tmp_path.iterdir()) == []

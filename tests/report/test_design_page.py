@@ -19,6 +19,7 @@ from tapeout.report.design_roofline import operator_points
 from tapeout.report.design_run import designed
 from tapeout.report.design_view import band_of, design_row, power_table, rival_table, verdict
 from tapeout.units import GB, MIB
+from tapeout.workload.operators import Role
 
 SMALL = Space(
     nodes=("tsmc-3", "tsmc-2"),
@@ -104,6 +105,12 @@ def test_no_operator_stands_above_the_roof(found):
     peak, bandwidth = max(each.value for each in found.chip.peak.values()), found.chip.memory.bandwidth.value
     for one in points:
         assert one.speed <= min(peak, one.intensity * bandwidth) * (1 + 1e-9), one
+
+
+def test_attention_of_a_decode_step_does_two_flops_of_each_head_for_each_byte_of_its_cache(found):
+    one = next(each for each in operator_points(found) if (each.workload, each.role) == ("enterprise", Role.DECODE_ATTENTION))
+    # Llama 3.3 70B has 64 heads on 8 heads of keys and values, which are kept in 8 bits.
+    assert one.intensity == pytest.approx(2 * 64 / 8, rel=0.05)
 
 
 def test_the_power_of_the_table_is_that_of_the_chip(found):

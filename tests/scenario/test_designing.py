@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tapeout.cost.tco import finance
+from tapeout.design.refine import around, only
+from tapeout.design.search import search
 from tapeout.errors import InputError, UnknownNameError
 from tapeout.hardware.catalog import chip
 from tapeout.scenario.designing import brief, demand_for
@@ -87,3 +89,15 @@ def test_an_unknown_chip_a_late_one_and_no_volume_are_refused(lab):
         brief(document, scenario, volume=0.0)
     with pytest.raises(InputError, match="no own chip to design"):
         brief(document, scenario.model_copy(update={"own_chips": {}}))
+
+
+@pytest.mark.parametrize("name", ["lab-2026", "openai-2023"])
+def test_the_own_chip_of_a_shipped_scenario_is_a_design_that_no_step_makes_cheaper(scenarios, name):
+    document = read_document(scenarios / f"{name}.yaml")
+    scenario = scenario_of(document)
+    question = brief(document, scenario).question
+    own = next(iter(scenario.own_chips.values())).parameters("own")
+    alone = search(dataclasses.replace(question, space=only(question.space, own)), workers=1)
+    for step in (0.08, 0.02):
+        near = search(dataclasses.replace(question, space=around(question.space, own, step)), workers=1)
+        assert alone.best.usd_per_token <= near.best.usd_per_token * 1.005, near.best.parameters

@@ -51,10 +51,10 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The folder to write scripts and manifest to.")] = None,
 ) -> None:
     """Write a deployment as `vllm serve` scripts and a Kubernetes manifest."""
+    from tapeout.fleet import cluster_settings
     from tapeout.report import export_run, files
     from tapeout.report.kubernetes import Settings
     from tapeout.report.simulation_wanted import Wanted
-    from tapeout.fleet import cluster_settings
 
     if tp is None and (pp, ep, dp) != (1, 1, 1):
         raise InputError("--pp, --ep and --dp need --tp", hint="give --tp as well, or none of them")

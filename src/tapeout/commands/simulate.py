@@ -43,10 +43,10 @@ def simulate(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Simulate a fleet under traffic: latencies, goodput inside limits, and what a token costs at this load."""
+    from tapeout.fleet import cluster_settings
     from tapeout.report import files, simulation_files, simulation_run, simulation_view
     from tapeout.report.simulation_wanted import Wanted
     from tapeout.report.tables import dump_json
-    from tapeout.fleet import cluster_settings
 
     if tp is None and (pp, ep, dp) != (1, 1, 1):
         raise InputError("--pp, --ep and --dp need --tp", hint="give --tp as well, or none of them")

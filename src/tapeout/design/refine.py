@@ -17,25 +17,40 @@ Say = Callable[[str], None]
 STEPS: tuple[Dimensionless, ...] = (0.08, 0.04, 0.02, 0.01)
 """Relative steps of clock, links and units, from coarse to fine."""
 MOST_ROUNDS = 12
-"""Grids tried at one step."""
+"""Grids tried at one step, and passes over all steps."""
+LEAST: Dimensionless = 1e-9
+"""Gain for which a step is taken."""
 CLOCK_STEP, LINK_STEP = 1e7, 1e9
 
 
 def refined(found: Found, *, say: Say = lambda text: None) -> tuple[Design, int]:
     """The best design reached from `found.best` by steps off the grid, never worse than it, and how many designs were looked at.
 
-    Node, dies, formats and fabric stay; units, clock, on-chip memory, stacks and the links' bandwidth move, within the limits.
+    Node, dies, formats and fabric stay; units, clock, on-chip memory, stacks and the links' bandwidth move within the limits,
+    the last no farther than on the grid.
     """
     best, looked_at = found.best, 0
-    for step in STEPS:
-        for _ in range(MOST_ROUNDS):
-            question = replace(found.question, space=around(found.question.space, best.parameters, step))
-            here = search(question, aim=found.aim, workers=1)
-            looked_at += here.certificate.combinations
-            if _value(here.best, found.aim) >= _value(best, found.aim) * (1 - 1e-9):
-                break
-            best = here.best
-        say(f"  steps of {step:.0%}: ${best.usd_per_token * 1e6:.4f} for a million output tokens")
+    for _ in range(MOST_ROUNDS):
+        begun = _value(best, found.aim)
+        for step in STEPS:
+            best, more = _stepped(found, best, step)
+            looked_at += more
+        say(f"  ${best.usd_per_token * 1e6:.4f} for a million output tokens, {best.joules_per_token:.4f} J a token")
+        if _value(best, found.aim) >= begun * (1 - LEAST):
+            break
+    return best, looked_at
+
+
+def _stepped(found: Found, best: Design, step: Dimensionless) -> tuple[Design, int]:
+    """The best design reached from `best` by steps of one size, and how many were looked at."""
+    looked_at = 0
+    for _ in range(MOST_ROUNDS):
+        question = replace(found.question, space=around(found.question.space, best.parameters, step))
+        here = search(question, aim=found.aim, workers=1)
+        looked_at += here.certificate.combinations
+        if _value(here.best, found.aim) >= _value(best, found.aim) * (1 - LEAST):
+            break
+        best = here.best
     return best, looked_at
 
 
@@ -49,7 +64,9 @@ def around(space: Space, own: OwnChip, step: Dimensionless) -> Space:
     per_peak = on_chip_memory_per_peak(space.formats)
     needed = (_mebibytes(2.0 * number * own.rows * own.columns * clock * per_peak) for number in numbers for clock in (*clocks, own.clock))
     fabric = next(one for one in space.scale_ups if (one.domain, one.topology) == (own.domain, own.topology))
-    links = _distinct(LINK_STEP * round(own.link_bandwidth * share / LINK_STEP) for share in shares)
+    ends = (min(one.bandwidth for one in space.scale_ups), max(one.bandwidth for one in space.scale_ups))
+    steps = (min(max(own.link_bandwidth * share, ends[0]), ends[1]) for share in shares)
+    links = _distinct(LINK_STEP * round(link / LINK_STEP) for link in steps)
     return replace(
         space,
         nodes=(own.node,),
