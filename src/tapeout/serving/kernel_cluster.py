@@ -13,9 +13,10 @@ import numpy as np
 from tapeout.serving import kernel_fleet as fl
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart, compiled_openly
+from tapeout.serving.kernel import advance
 from tapeout.serving.kernel_blocks import give_back
-from tapeout.serving.kernel_fleet import Fleet, end_of, is_short, limits_of, look_again, pop_event, push_event, set_clocks
-from tapeout.serving.kernel_ranks import advance_replica
+from tapeout.serving.kernel_fleet import Fleet, end_of, is_short, limits_of, look_again, pop_event, push_event, set_clocks, tables_of
+from tapeout.serving.kernel_ranks import step_together
 from tapeout.serving.kernel_replicas import come_up, fail, scale
 from tapeout.serving.kernel_routing import class_of, route
 from tapeout.serving.kernel_state import State, Trace, of_engine
@@ -33,12 +34,26 @@ def run(fleet: Fleet, trace: Trace, states: State) -> int:
         kind, item = _next_event(fleet, states, until)
         maker, meeting = _first_maker(fleet, until)
         asked = _asked(fleet, trace, kind, item)
+        first, last = 0, len(fleet.replicas)
         if maker >= 0:
-            until, asked = meeting, NOBODY
-        all_stand = (maker < 0 and asked == NOBODY) or _go_on(fleet, trace, states, maker, asked, until)
+            until, asked, first, last = meeting, EVERYBODY, maker, maker + 1
+        elif asked == NOBODY:
+            last = 0
+        # All that is compiled into this function is optimised once more; so it calls engines itself, at one place.
+        stand = True
+        for replica in range(first, last):
+            mine = asked == EVERYBODY or fleet.pools[fleet.replicas[replica, fl.POOL], fl.CLASS] == asked
+            if stand and mine and fleet.moments[replica, fl.ACTION] < until:
+                engine = fleet.replicas[replica, fl.ENGINE]
+                if fleet.replicas[replica, fl.RANKS] == 1:
+                    advance(tables_of(fleet, engine), limits_of(fleet, engine), trace, of_engine(states, engine), until)
+                else:
+                    step_together(fleet, trace, states, replica, until)
+                look_again(fleet, states, replica)
+                stand = fleet.moments[replica, fl.ACTION] >= until
         if maker >= 0:
             _report(fleet, trace, states, maker)
-        elif all_stand and shared[at.COMPLETED] < len(trace.prompt):
+        elif stand and shared[at.COMPLETED] < len(trace.prompt):
             if kind == fl.NOTHING:
                 return fl.STUCK
             _happen(fleet, trace, states, kind, item, until)
@@ -123,21 +138,6 @@ def _asked(fleet: Fleet, trace: Trace, kind: int, item: int) -> int:
     if kind == fl.DELIVERED:
         return fleet.decode_class
     return int(fleet.pools[fleet.replicas[item, fl.POOL], fl.CLASS] if kind == fl.COMES_UP else class_of(fleet, trace, item))
-
-
-@compiled_apart
-def _go_on(fleet: Fleet, trace: Trace, states: State, only: int, klass: int, until: float) -> bool:
-    """Let the replica `only`, or those of a class, go on to `until`; False where one of these did not get there, since a pause is due."""
-    first, last = 0, len(fleet.replicas)
-    if only >= 0:
-        first, last = only, only + 1
-    for replica in range(first, last):
-        mine = only >= 0 or klass == EVERYBODY or fleet.pools[fleet.replicas[replica, fl.POOL], fl.CLASS] == klass
-        if mine and fleet.moments[replica, fl.ACTION] < until:
-            advance_replica(fleet, trace, states, replica, until)
-            if fleet.moments[replica, fl.ACTION] < until:
-                return False
-    return True
 
 
 @compiled_apart

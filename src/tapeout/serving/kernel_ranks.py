@@ -6,27 +6,22 @@ import math
 
 from tapeout.serving import kernel_fleet as fl
 from tapeout.serving import kernel_state as at
-from tapeout.serving.compiled import compiled
-from tapeout.serving.kernel import advance, carry_out, has_work, is_stalled, next_ready, planned, receive
-from tapeout.serving.kernel_fleet import NOISE_STRIDE, Fleet, end_of, is_short, limits_of, look_again, set_clocks, tables_of
+from tapeout.serving.compiled import compiled, compiled_apart
+from tapeout.serving.kernel import carry_out, has_work, is_stalled, next_ready, planned, receive
+from tapeout.serving.kernel_fleet import NOISE_STRIDE, Fleet, end_of, is_short, limits_of, set_clocks, tables_of
 from tapeout.serving.kernel_schedule import schedule
 from tapeout.serving.kernel_state import State, Trace, of_engine
 
 
-@compiled
-def advance_replica(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> None:
+@compiled_apart
+def step_together(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> None:
     """Go on to the end of the step that runs at `until`, or until there is nothing to do, something to report, or a pause is due."""
-    engine = fleet.replicas[replica, fl.ENGINE]
-    if fleet.replicas[replica, fl.RANKS] == 1:
-        advance(tables_of(fleet, engine), limits_of(fleet, engine), trace, of_engine(states, engine), until)
-    else:
-        while _step_together(fleet, trace, states, replica, until):
-            pass
-    look_again(fleet, states, replica)
+    while _takes_turn(fleet, trace, states, replica, until):
+        pass
 
 
 @compiled
-def _step_together(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> bool:
+def _takes_turn(fleet: Fleet, trace: Trace, states: State, replica: int, until: float) -> bool:
     """One turn of a replica; False where it is not to take another."""
     first, last = fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)
     now = states.clock[first, at.NOW]
