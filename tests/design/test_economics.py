@@ -55,7 +55,7 @@ def test_at_the_break_even_volume_both_tokens_cost_the_same(cost, one_off, secon
     rival = dearer * recurring / 3600 * seconds
     volume = float(break_even_volume(recurring, float(ECONOMICS.usd_per_hour(price + one_off, 700.0)) - recurring, seconds, rival))
     at = dataclasses.replace(ECONOMICS, volume=volume)
-    assert float(at.own_usd_per_hour(cost, one_off, 700.0)) / 3600 * seconds == pytest.approx(rival)
+    assert float(at.own_usd_per_hour(cost, one_off, 700.0)) / 3600 * seconds == pytest.approx(rival, rel=1e-9, abs=0)
 
 
 def test_what_is_dearer_without_its_one_off_cost_never_breaks_even():

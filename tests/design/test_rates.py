@@ -65,4 +65,4 @@ def test_each_row_is_what_the_chip_of_that_row_gets(name, precision, formats):
     ours, theirs = point_rates(points, found, formats), rates([(chip, found) for chip in chips])
     for field in dataclasses.fields(Rates):
         if field.name != "power":  # no rate depends on it
-            assert getattr(ours, field.name) == pytest.approx(getattr(theirs, field.name), rel=1e-13), field.name
+            assert getattr(ours, field.name) == pytest.approx(getattr(theirs, field.name), rel=1e-13, abs=0), field.name

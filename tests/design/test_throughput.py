@@ -85,7 +85,7 @@ def test_a_mix_is_the_weighted_sum_of_chip_time():
     workloads = mix([CHAT, DENSE])
     assert [one.weight for one in workloads] == [0.75, 0.25]
     found = [carried(one, rates([(chip("nvidia-b200"), one.numerics)])) for one in workloads]
-    assert chip_seconds(workloads, found)[0] == pytest.approx(0.75 / found[0].rate[0] + 0.25 / found[1].rate[0])
+    assert chip_seconds(workloads, found)[0] == pytest.approx(0.75 / found[0].rate[0] + 0.25 / found[1].rate[0], rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(

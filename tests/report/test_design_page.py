@@ -78,7 +78,7 @@ def test_at_the_break_even_volume_the_token_costs_what_it_does_on_the_best_chip_
     assert rival.usd_per_token == min(one.usd_per_token for one in found.rivals)
     at = dataclasses.replace(found.brief.question.economics, volume=found.break_even)
     hour = float(at.own_usd_per_hour(found.best.unit_cost, found.best.one_off, found.best.power))
-    assert hour / 3600 * found.best.seconds == pytest.approx(rival.usd_per_token)
+    assert hour / 3600 * found.best.seconds == pytest.approx(rival.usd_per_token, rel=1e-9, abs=0)
     band = band_of(found)
     assert 0 < band["share"] <= 1
     assert band["p5"] < band["p50"]

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -6,8 +7,11 @@ import pytest
 from tapeout.cost.tco import finance
 from tapeout.design.refine import around, only
 from tapeout.design.search import search
+from tapeout.design.throughput import carried
 from tapeout.errors import InputError, UnknownNameError
 from tapeout.hardware.catalog import chip
+from tapeout.hardware.custom import own_chip
+from tapeout.performance.rates import rates
 from tapeout.scenario.designing import brief, demand_for
 from tapeout.scenario.document import read_document
 from tapeout.scenario.hardware import chips_of
@@ -23,6 +27,20 @@ def lab(request):
     return document, scenario_of(document)
 
 
+def seconds_of_own_chip(lab, asked):
+    """Chip time of an output token of the mix on the scenario's own chip."""
+    own = own_chip(lab[1].own_chips["decoder"].parameters("decoder"))
+    return sum(one.weight / carried(one, rates([(own, one.numerics)])).rate[0] for one in asked.question.workloads)
+
+
+def test_the_peak_is_that_of_the_busiest_quarter(lab):
+    scenario = lab[1]
+    asked = [
+        model.demand.over(scenario.start, 20)[-1] * model.answer.value * model.peak_to_mean.value for model in scenario.models.values()
+    ]
+    assert brief(*lab).peak == pytest.approx(sum(asked))
+
+
 def test_the_economics_are_those_of_the_contract_its_programme_and_its_site(lab):
     asked = brief(*lab)
     economics = asked.question.economics
@@ -32,7 +50,9 @@ def test_the_economics_are_those_of_the_contract_its_programme_and_its_site(lab)
     assert economics.rate == pytest.approx(0.13)
     assert economics.life == 20 * QUARTER
     # 27 months from the start are nine quarters, after which orders of 10,000 a quarter fill the eleven that are left.
-    assert economics.volume == 110_000
+    booked = 110_000
+    assert economics.volume == math.ceil(min(booked, asked.peak * seconds_of_own_chip(lab, asked)))
+    assert brief(*lab, volume=12_345.0).question.economics.volume == 12_345
     assert economics.availability == finance().operation.availability.value
     assert 0.03 < economics.energy_price * KWH < 0.2
 

@@ -24,7 +24,7 @@ def design(
     scenario: Annotated[Path, typer.Argument(help="The scenario file (YAML), with an own chip to take formats, fabric and limits from.")],
     out: Annotated[Path, typer.Option(help="The folder to write chip.toml, design.json, front.csv, tables and design.html to.")],
     chip: Annotated[str | None, typer.Option(help="Name of the own chip; the scenario's first by default.")] = None,
-    volume: Annotated[float | None, typer.Option(help="Chips that share the one-off cost; all that can be booked by default.")] = None,
+    volume: Annotated[float | None, typer.Option(help="Chips that share the one-off cost; what the plan needs by default.")] = None,
     objective: Annotated[Objective, typer.Option(help="What an output token should have least of: dollars or joules.")] = Objective.COST,
     workers: Annotated[int | None, typer.Option(help="Processes at work; one for each processor by default.", min=1)] = None,
     output: OutputOption = Output.TABLE,

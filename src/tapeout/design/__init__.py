@@ -1,1 +1,1 @@
-"""The search for the own chip. In: a space of own-chip parameters and a cost per token; out: the best design, certified over the grid."""
+"""The search for the own chip. In: a grid of own-chip parameters, workloads, an owner; out: the best design, certified, and the front."""

@@ -52,6 +52,7 @@ def design_row(found: Designed) -> dict[str, Any]:
         "one_off_usd": best.one_off,
         "power_w": best.power,
         "die_area_mm2": 1e6 * float(found.built.dies.total[0]),
+        "needed_units": found.brief.peak * best.seconds,
         "volume": found.brief.question.economics.volume,
         "arrives": found.brief.arrives,
         "best_merchant": None if rival is None else rival.rival.chip.id,
@@ -228,13 +229,15 @@ def verdict(found: Designed) -> tuple[str, ...]:
     """In words: what the chip costs, whether and why it wins, from how many chips on, and which limit binds."""
     best, economics, certificate = found.best, found.brief.question.economics, found.found.certificate
     nearest = found.margins[0]
+    rivalry, *rest = _against(found)
     return (
+        f"The best chip found makes a million output tokens for {MILLION_TOKENS.show(best.usd_per_token)} at {economics.volume:,.0f} "
+        f"chips, its one-off cost of ${best.one_off / 1e6:,.0f} million included. {rivalry}",
+        *rest,
+        f"The peak of the plan needs {found.brief.peak * best.seconds:,.0f} of them.",
+        f"The limit that binds is {nearest.name}: {nearest.given}; the limit is {nearest.allowed}.",
         f"Of {certificate.combinations:,} designs on the grid {certificate.candidates:,} can be built and serve all workloads; smaller "
         f"steps around the best looked at {found.looked_at:,} more.",
-        f"The best makes a million output tokens for {MILLION_TOKENS.show(best.usd_per_token)} at {economics.volume:,.0f} chips, its "
-        f"one-off cost of ${best.one_off / 1e6:,.0f} million included.",
-        *_against(found),
-        f"The limit that binds is {nearest.name}: {nearest.given}, where {nearest.allowed} is allowed.",
     )
 
 

@@ -15,11 +15,13 @@ from tapeout.design.economics import Economics
 from tapeout.design.grid import usual_space
 from tapeout.design.space import Space
 from tapeout.design.sweep import Question
-from tapeout.design.throughput import Workload, mix
+from tapeout.design.throughput import Workload, carried, chip_seconds, mix
 from tapeout.errors import InputError, UnknownNameError, did_you_mean
 from tapeout.hardware.chip import Chip
+from tapeout.hardware.custom import own_chip
 from tapeout.hardware.system import server_of
 from tapeout.performance.best import Demand
+from tapeout.performance.rates import rates
 from tapeout.scenario.contracts import Own
 from tapeout.scenario.document import Document
 from tapeout.scenario.hardware import chips_of
@@ -27,7 +29,7 @@ from tapeout.scenario.offers import margin_of, offers, quarters_of
 from tapeout.scenario.references import architecture
 from tapeout.scenario.schema import Scenario
 from tapeout.scenario.supply_side import programmes, sites
-from tapeout.units import HOUR, QUARTER, Dimensionless, Unit, Usd, UsdPerHour, Watts
+from tapeout.units import HOUR, QUARTER, Dimensionless, TokensPerSecond, Unit, Usd, UsdPerHour, Watts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,8 @@ class Rival:
 class Brief:
     """A search as a scenario states it; `quarter` is the first in which its chips serve, counted from the plan's start.
 
-    `one_off` is the programme's one-off cost at its low, middle and high where the scenario gives it.
+    `peak` is the most output tokens a second, all models together, that are to be provided for from then on. `one_off` is the
+    programme's one-off cost at its low, middle and high where the scenario gives it.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Brief:
     question: Question
     quarter: int
     arrives: str
+    peak: TokensPerSecond
     one_off: Annotated[tuple[float, float, float], Unit("USD")] | None
     rivals: tuple[Rival, ...]
 
@@ -60,9 +64,10 @@ class Brief:
 def brief(
     document: Document, scenario: Scenario, name: str | None = None, volume: Dimensionless | None = None, space: Space | None = None
 ) -> Brief:
-    """The search for the own chip `name` of the scenario, its first where None, in `volume`, by default all that can be booked.
+    """The search for the own chip `name` of the scenario, its first where None, in `volume` chips.
 
-    The grid is `space`, by default the usual one. The first contract for the chip says whose programme it is, where it stands first and
+    By default the volume is what the peak of the plan needs of that chip as the scenario states it, and at most what can be booked. The
+    grid is `space`, by default the usual one. The first contract for the chip says whose programme it is, where it stands first and
     how long it lives. Raises InputError for a scenario without an own chip, a chip that arrives after the plan or a volume that is not
     positive, and UnknownNameError for an unknown own chip.
     """
@@ -75,12 +80,14 @@ def brief(
         raise InputError(f"{named} arrives after the end of the plan", given=given, allowed=f"up to {last}", hint="plan more quarters")
     booked = float(np.sum(contract.allocation.over(scenario.start, scenario.quarters)[quarter - quarters_of(contract.lead.value) :]))
     like = scenario.own_chips[named].parameters(named)
-    economics = _economics(scenario, contract, quarter, booked if volume is None else volume)
-    question = Question(
-        space=space or usual_space(like, year=scenario.start.year),
-        workloads=_workloads(document, scenario, quarter, like.formats),
-        economics=economics,
-    )
+    workloads = _workloads(document, scenario, quarter, like.formats)
+    peak = _peak(scenario, workloads, quarter)
+    if volume is None:
+        chip = own_chip(like)
+        needed = peak * float(chip_seconds(workloads, [carried(one, rates([(chip, one.numerics)])) for one in workloads])[0])
+        volume = max(1.0, math.ceil(min(booked, needed)))
+    economics = _economics(scenario, contract, quarter, volume)
+    question = Question(space=space or usual_space(like, year=scenario.start.year), workloads=workloads, economics=economics)
     entry = scenario.programmes[contract.programme]
     return Brief(
         name=named,
@@ -88,6 +95,7 @@ def brief(
         question=question,
         quarter=quarter,
         arrives=str(scenario.start + quarter),
+        peak=peak,
         one_off=None if entry.nre is None else (entry.nre.low, entry.nre.value, entry.nre.high),
         rivals=_rivals(scenario, economics, quarter),
     )
@@ -126,6 +134,13 @@ def _workloads(document: Document, scenario: Scenario, quarter: int, formats: tu
         if rate > 0:
             found.append(Workload(name=name, demand=wanted, weight=rate))
     return mix(found)
+
+
+def _peak(scenario: Scenario, workloads: tuple[Workload, ...], quarter: int) -> TokensPerSecond:
+    """The most output tokens a second that are to be provided for in a quarter from `quarter` on, all models of the mix together."""
+    models = [scenario.models[one.name] for one in workloads]
+    rates_of = [one.demand.over(scenario.start, scenario.quarters)[quarter:] * one.peak_to_mean.value * one.answer.value for one in models]
+    return float(np.max(np.sum(rates_of, axis=0)))
 
 
 def _economics(scenario: Scenario, contract: Own, quarter: int, volume: Dimensionless) -> Economics:

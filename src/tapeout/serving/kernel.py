@@ -10,7 +10,7 @@ import math
 
 from tapeout.serving import kernel_state as at
 from tapeout.serving.compiled import compiled, compiled_apart
-from tapeout.serving.kernel_blocks import give, take
+from tapeout.serving.kernel_blocks import give_empty, take
 from tapeout.serving.kernel_heap import pop
 from tapeout.serving.kernel_lists import (
     complete,
@@ -288,7 +288,7 @@ def _gets_tokens(tables: Tables, limits: Limits, trace: Trace, state: State, req
         draw = tables.accepted[draw_at(request, int(state.of[request, at.GENERATED]), len(tables.accepted))]
         right, held = 1 + min(int(draw), tokens - 1), int(state.of[request, at.COMPUTED])
         more = (held + tokens + limits.block - 1) // limits.block - (held + right + limits.block - 1) // limits.block
-        give(state, more)
+        give_empty(state, more)
         state.of[request, at.COMPUTED] += right
         state.of[request, at.GENERATED] += right
         note_gap(limits, state, request)

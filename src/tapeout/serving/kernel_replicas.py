@@ -83,7 +83,8 @@ def _empty(fleet: Fleet, states: State, replica: int) -> None:
     for engine in range(fleet.replicas[replica, fl.ENGINE], end_of(fleet, replica)):
         limits, state = limits_of(fleet, engine), of_engine(states, engine)
         count = state.tally
-        count[at.FREE] = count[at.NAMELESS] = limits.blocks
+        count[at.FREE] = count[at.EMPTY] = limits.blocks
+        count[at.NAMELESS] = 0
         count[at.DECODES] = count[at.CONTEXT] = count[at.PARTIALS] = count[at.RUNNING] = 0
         count[at.WAITING] = count[at.ENDS] = count[at.LATE] = count[at.STALLED] = 0
         count[at.FIRST] = count[at.LAST] = count[at.HEAD] = count[at.TAIL] = count[at.INBOX] = -1

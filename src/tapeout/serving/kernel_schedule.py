@@ -65,7 +65,8 @@ def schedule_together(limits: Limits, trace: Trace, state: State) -> bool:
     if blocks > count[at.FREE]:
         return False
     # With prompts to name, the order of taking blocks matters once named ones have to go.
-    if limits.caching and count[at.PARTIALS] > 0 and blocks > count[at.NAMELESS]:
+    oldest = count[at.OLDEST]
+    if limits.caching and count[at.PARTIALS] > 0 and oldest >= 0 and blocks > count[at.EMPTY] + state.names[oldest, at.BEFORE]:
         return False
     take(limits, state, blocks)
     count[at.BUDGET] = left

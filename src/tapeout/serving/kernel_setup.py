@@ -157,7 +157,7 @@ def states_of(cluster: Cluster, requests: Requests, trace: Trace, *, keeps: bool
     tally = np.zeros((engines, at.COUNTS), dtype=np.int64)
     tally[:, [at.FIRST, at.LAST, at.HEAD, at.TAIL, at.INBOX, at.OUTBOX, at.OLDEST, at.YOUNGEST]] = -1
     blocks = np.repeat([policy.blocks for policy in policies], [pool.slots * pool.ranks for pool in cluster.pools])
-    tally[:, at.FREE] = tally[:, at.NAMELESS] = blocks
+    tally[:, at.FREE] = tally[:, at.EMPTY] = blocks
     # Those of an open trace are never written.
     arrival = np.ascontiguousarray(requests.arrival, dtype=float)
     if requests.users is not None:
@@ -168,7 +168,7 @@ def states_of(cluster: Cluster, requests: Requests, trace: Trace, *, keeps: bool
     def small(*shape: int) -> Small:
         return np.zeros(shape, dtype=np.int32)
 
-    named = small(engines, names, 3)
+    named = small(engines, names, 4)
     named[:, :, at.HOLDERS] = at.ABSENT
     return State(
         tally=tally, clock=np.zeros((engines, at.MOMENTS)), ends=np.zeros((engines, 4 * most + 64), dtype=np.int64),

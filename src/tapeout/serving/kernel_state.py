@@ -24,13 +24,13 @@ FREE, DECODES, CONTEXT, STEP, PLACE, FIRST, LAST, PARTIALS, RUNNING = range(9)
 HEAD, TAIL, WAITING, INBOX, INBOX_TAIL, OUTBOX, OUTBOX_TAIL, RECEIVED, STAMP = range(9, 18)
 """Ends of the queue; all that wait; ends of the lists of what is on its way in and out; numbers for the order of arrival and of starts."""
 DELIVERED, ANSWERED, ANSWERED_BEFORE, ENDS, PREEMPTED, STEPS, MOST_BLOCKS, NAMELESS, OLDEST, YOUNGEST, LATE = range(18, 29)
-"""Requests sent here, answered, and answered before the last step; size of the heap of ends; sums; free blocks without a name;
-ends of the list of free named blocks; sequences of the decode set whose last token is older than a step."""
-SKIPPED, BUDGET, SWAPPED, LOST, APART, TOKENS, SERVED, KEYS, GAPS, STALLED = range(29, 39)
+"""Requests sent here, answered, and answered before the last step; size of the heap of ends; sums; full free blocks without a
+name behind the last with one; ends of the list of free named blocks; sequences of the decode set whose last token is older than a step."""
+SKIPPED, BUDGET, SWAPPED, LOST, APART, TOKENS, SERVED, KEYS, GAPS, STALLED, EMPTY = range(29, 40)
 """Of one step: decoding sequences left out, tokens left, blocks swapped, sequences preempted, and whether it holds prompts alone, so
 that the whole decode set waits; such a step is none of `STEP`. Then, for its record, tokens, decoding sequences, their context, gaps;
-and whether who waits needs blocks that are on their way to another engine."""
-COUNTS = 39
+and whether who waits needs blocks that are on their way to another engine. At last, free blocks that are not full."""
+COUNTS = 40
 NOW, BUSY, BLOCK_SECONDS, ANSWERED_AT, LINK_FREE = range(5)
 MOMENTS = 5
 RECORDS, NOTED, COMPLETED, WORK = range(4)
@@ -45,8 +45,8 @@ found, tokens kept for it elsewhere, its place in the order of arrival, and trie
 READY, SCHEDULED, FIRST_TOKEN, COMPLETION = range(4)
 LAST_TOKEN = COMPLETION
 """Times of a request; that of its last token, where that is older than a step, else below 0, lies where the completion will."""
-HOLDERS, OLDER, YOUNGER = range(3)
-"""Of a block with a name: who holds it, and its neighbours among those that are free."""
+HOLDERS, OLDER, YOUNGER, BEFORE = range(4)
+"""Of a block with a name: who holds it, its neighbours among those that are free, and full free blocks without a name right before."""
 ENDED, PARTLY = range(2)
 """Lists of requests: those that end with a step, and those that run and are not in the decode set."""
 ABSENT = -1

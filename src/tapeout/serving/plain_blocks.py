@@ -1,6 +1,7 @@
 """Paged KV blocks, one entry a block: who holds which, what they hold, and which free one is used next. Plain, for the plain loop.
 
-Free blocks stand in the order in which they came free, those of one sequence from its last to its first. A block whose content has a
+Free blocks stand in the order in which they came free, those of one sequence from its last to its first, behind those that are not
+full. A block whose content has a
 name stays findable until it is used anew; a second block of the same content is given back and the first shared.
 """
 
@@ -59,12 +60,13 @@ class BlockPool:
         else:
             self.holders[name] = 1
 
-    def give(self, count: int) -> None:
-        """`count` held blocks without a name come free."""
+    def give(self, count: int, *, empty: bool = False) -> None:
+        """`count` held blocks without a name come free; `empty` ones, which nobody could look for, are used first."""
         for _ in range(count):
             self.serial -= 1
             self.free[self.serial] = None
-            self.free.move_to_end(self.serial, last=False)
+            if empty:
+                self.free.move_to_end(self.serial, last=False)
 
     def release(self, names: Sequence[int]) -> None:
         """One holder fewer of each, from the last to the first."""

@@ -207,7 +207,10 @@ class PlainEngine:
 
     def release(self, request: Request) -> None:
         """Give back the blocks of `request`."""
-        self.blocks.give(request.held - request.named)
+        # Full blocks of an answer have content that another engine would name, even where the trace does not.
+        full = max(request.computed // self.policy.block_size - request.named, 0)
+        self.blocks.give(full)
+        self.blocks.give(request.held - request.named - full, empty=True)
         self.blocks.release(self._names(request)[: request.named])
         request.held = request.named = 0
 
@@ -320,7 +323,7 @@ class PlainEngine:
         request.last_token = now
         request.decoding = True
         surplus = request.held - self.policy.blocks_for(request.computed)
-        self.blocks.give(surplus)
+        self.blocks.give(surplus, empty=True)
         request.held -= surplus
 
     def _answer(self, request: Request, now: Seconds) -> None:
