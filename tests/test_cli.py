@@ -9,36 +9,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tapeout import cli
 from tapeout.performance.cases import ANSWERS, COLUMNS
 from tapeout.sourcing import plan as planning
+from tests.program import Ran
 
 ROOT = Path(__file__).parent.parent
 HEADER = ",".join(COLUMNS)
 GOOD = "a,online,nvidia-h100-sxm,8,meta-llama/Llama-3.1-70B,fp8,1024,256,4,1,,,64"
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
-    def call(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["tapeout", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Ran(stopped.value.code if isinstance(stopped.value.code, int) else 1, captured.out, captured.err)
-
-    return call
 
 
 def test_help_and_version(run: Callable[..., Ran]) -> None:

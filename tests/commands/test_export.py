@@ -2,36 +2,15 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from ruamel.yaml import YAML
 
-from tapeout import cli
+from tests.program import Ran
 
 GIVEN = ("export", "meta-llama/Llama-3.1-70B", "--on", "nvidia-h100-sxm:8")
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
-    def call(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["tapeout", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Ran(stopped.value.code if isinstance(stopped.value.code, int) else 1, captured.out, captured.err)
-
-    return call
 
 
 def test_the_script_is_printed_and_its_options_follow_the_policy(run: Callable[..., Ran]) -> None:

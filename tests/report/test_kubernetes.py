@@ -73,6 +73,9 @@ def test_every_mount_has_its_volume_and_shared_memory_is_memory() -> None:
             mounts = {one["mountPath"]: one["name"] for one in template["spec"]["containers"][0]["volumeMounts"]}
             assert set(mounts.values()) == set(volumes)
             assert volumes[mounts["/dev/shm"]]["emptyDir"]["medium"] == "Memory"  # noqa: S108
+            # What the hub gives goes to the volume, not into the image.
+            [home] = [one for one in template["spec"]["containers"][0]["env"] if one["name"] == "HF_HOME"]
+            assert mounts[home["value"]] == "model"
 
 
 def test_probes_wait_for_the_weights() -> None:
@@ -85,7 +88,7 @@ def test_probes_wait_for_the_weights() -> None:
 
 def test_the_token_is_a_reference_and_nothing_secret_stands_in_the_text() -> None:
     [template] = pods(documents(secret="mine")[0])  # noqa: S106
-    [token] = template["spec"]["containers"][0]["env"]
+    token, _ = template["spec"]["containers"][0]["env"]
     assert token["name"] == "HF_TOKEN"
     assert "value" not in token
     assert token["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "token", "optional": True}

@@ -25,7 +25,8 @@ Manifest = dict[str, Any]
 
 SHARED_MEMORY = "15Gi"
 """For the processes of one server, as in vLLM's own example of eight chips [vllm-docs, sec. deployment/frameworks/lws]."""
-CACHE = "/root/.cache/huggingface"
+MODELS = "/models"
+"""Where a pod keeps what it fetches from the hub, whoever the image runs as."""
 METRIC = "vllm_requests_outstanding"
 LONGEST_NAME, LONGEST_SUFFIX = 40, 21
 LONGEST_CALM: Seconds = 3600.0
@@ -165,7 +166,7 @@ def _pod(pool: Served, settings: Settings, words: list[str], *, answers: bool) -
 def _mount(pool: Served, settings: Settings) -> Manifest:
     name = pool.checkpoint.name
     if not pool.checkpoint.is_path:
-        return {"name": "model", "mountPath": CACHE}
+        return {"name": "model", "mountPath": MODELS}
     if settings.claim is None or not name.startswith("/"):
         raise InputError(
             "a pod does not see the folder of the checkpoint", given=name,
@@ -177,6 +178,8 @@ def _mount(pool: Served, settings: Settings) -> Manifest:
 def _environment(pool: Served, settings: Settings) -> list[Manifest]:
     reference = {"name": settings.secret, "key": "token", "optional": True}
     found: list[Manifest] = [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": reference}}]
+    if not pool.checkpoint.is_path:
+        found.append({"name": "HF_HOME", "value": MODELS})
     if pool.phase is not Phase.BOTH:
         address = {"fieldRef": {"fieldPath": "status.podIP"}}
         found.append({"name": "VLLM_NIXL_SIDE_CHANNEL_HOST", "valueFrom": address})

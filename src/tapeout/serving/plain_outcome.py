@@ -9,25 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.serving.cluster import Cluster
+from tapeout.serving.outcome import Totals
 from tapeout.serving.plain_engine import PlainEngine, Record, Request
 from tapeout.serving.plain_replica import Replica
 from tapeout.traffic.requests import Requests
-from tapeout.units import Seconds, Unit
+from tapeout.units import Unit
 
 Integers = NDArray[np.int64]
 Times = Annotated[NDArray[np.float64], Unit("s")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainTotals:
-    """An engine in sums: `busy` seconds of steps, blocks in use by seconds, the most of them, steps, preemptions, seconds of power."""
-
-    busy: Seconds
-    block_seconds: Seconds
-    most_blocks: int
-    steps: int
-    preemptions: int
-    powered: Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +51,7 @@ class PlainOutcome:
     retries: Integers
     found: Integers
     engine: Integers
-    totals: tuple[PlainTotals, ...]
+    totals: tuple[Totals, ...]
     steps: tuple[PlainSteps, ...]
     gaps: Times
 
@@ -86,9 +75,9 @@ def outcome(cluster: Cluster, requests: Requests, served: list[Request], replica
     )  # fmt: skip
 
 
-def _totals(engine: PlainEngine, powered: float) -> PlainTotals:
+def _totals(engine: PlainEngine, powered: float) -> Totals:
     records = engine.records
-    return PlainTotals(
+    return Totals(
         busy=sum(record.seconds for record in records),
         block_seconds=sum(record.blocks * record.seconds for record in records),
         most_blocks=max((record.blocks for record in records), default=0),
