@@ -36,12 +36,14 @@ def test_the_forms_hold_the_same_numbers_and_repeat(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("google-tpu-v5p",), "no silicon facts"),
+        (("google-tpu-v5p",), "die is not public.*die_area"),
         (("google-tpu-v5e", "--volume", "0"), "--volume must be positive"),
         (("google-tpu-v5e", "--draws", "0"), "at least one draw"),
         (("google-tpu-v5e", "--year", "2019"), "2020 or later"),
         (("google-tpu-v5e", "--site", "moon"), "unknown site"),
         (("google-tpu-v5e", "--owner", "me"), "unknown owner"),
+        (("google-tpu-v5e", "--electricity", "irland"), "did you mean ireland"),
+        (("google-tpu-v5e", "--utilisation", "0"), "above 0 and at most 1"),
     ],
 )
 def test_bad_input_says_what_is_allowed(words: tuple[str, ...], part: str) -> None:

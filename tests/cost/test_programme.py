@@ -78,6 +78,17 @@ def test_a_larger_die_never_costs_less_to_design(node, area, more):
     assert np.all(design_cost_draws(process(node), area * more, draws) > design_cost_draws(process(node), area, draws))
 
 
+def test_the_design_cost_is_told_apart_and_stays_whole():
+    # IBS, 2 nm: of 725 million USD 314 are software and 154 verification
+    payments = MODES["own-team"](process("tsmc-2"), AREA, DRAWS).payments
+    parts = {name: payments[name].amount for name in ("design", "verification", "software")}
+    np.testing.assert_allclose(sum(parts.values()), design_cost_draws(process("tsmc-2"), AREA, DRAWS))
+    whole = float(np.median(sum(parts.values())))
+    assert float(np.median(parts["software"])) / whole == pytest.approx(314 / 725, rel=0.05)
+    assert float(np.median(parts["verification"])) / whole == pytest.approx(154 / 725, rel=0.05)
+    assert all(np.all(amount >= 0) for amount in parts.values())
+
+
 def test_modes_differ_as_their_facts_say():
     ways = {name: find(process("tsmc-3"), AREA, DRAWS) for name, find in MODES.items()}
     assert set(ways) == set(modes())

@@ -62,7 +62,7 @@ def test_what_is_dearer_without_its_one_off_cost_never_breaks_even():
     assert np.isinf(break_even_volume(2.0, 1e5, 3.6e-3, 1e-6))
 
 
-@pytest.mark.parametrize("volume", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("volume", [0.0, -1.0, 0.5, float("nan"), float("inf")])
 def test_no_volume_is_refused(volume):
     with pytest.raises(InputError, match="volume must be positive"):
         dataclasses.replace(ECONOMICS, volume=volume)

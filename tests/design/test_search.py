@@ -175,11 +175,17 @@ def test_more_power_and_more_choice_never_make_the_optimum_worse(found):
 
 
 def test_an_empty_grid_says_which_limits_emptied_it():
-    with pytest.raises(InfeasibleError, match=r"dropped by .*clock \d+"):
+    with pytest.raises(InfeasibleError, match=r"dropped by .*clock \d+.*; each of them breaks the limit of clock"):
         search(dataclasses.replace(QUESTION, space=dataclasses.replace(SPACE, clocks=(9e9,))), workers=1)
+    tight = dataclasses.replace(SPACE, dies=(1,), memories=SPACE.memories[1:2], clocks=(1.2e9, 9e9))
+    with pytest.raises(InfeasibleError, match="each of them breaks the limit of stacks per side"):
+        search(dataclasses.replace(QUESTION, space=tight), workers=1)
     hasty = tuple(dataclasses.replace(one, demand=dataclasses.replace(one.demand, tpot=1e-6)) for one in WORKLOADS)
-    with pytest.raises(InfeasibleError, match=UNSERVED):
+    with pytest.raises(InfeasibleError, match=rf"{UNSERVED} \d+.*can be built, and none serves dense or sparse within its latency limits"):
         search(dataclasses.replace(QUESTION, workloads=hasty), workers=1)
+    one = (WORKLOADS[0], hasty[1])
+    with pytest.raises(InfeasibleError, match="none serves sparse within"):
+        search(dataclasses.replace(QUESTION, workloads=one), workers=1)
 
 
 def test_refinement_finds_a_better_design_that_can_be_built(found):

@@ -110,8 +110,36 @@ def test_tables_show_the_numbers_of_the_record(h100: Costed) -> None:
     assert {key: hour.rows[-1][key] for key in ("p5", "p50", "p95")} == row["owner_usd_per_hour"]
 
 
+def test_all_three_kinds_of_site_have_an_hour_and_the_region_its_electricity(h100: Costed) -> None:
+    hours = {name: cost_row(costed(dataclasses.replace(ASKED, site=name))) for name in ("abilene-lease", "colocation-us", "cloud-region")}
+    assert all(row["owner_usd_per_hour"]["p50"] > cost_row(h100)["owner_usd_per_hour"]["p50"] for row in hours.values())
+    assert list(hours["cloud-region"]["hour_components"]) == ["rent"]
+    assert hours["cloud-region"]["hour_components"]["rent"] == hours["cloud-region"]["owner_usd_per_hour"]
+    ireland = cost_row(costed(dataclasses.replace(ASKED, electricity="ireland")))
+    dearer = {name for name, part in ireland["hour_components"].items() if part != cost_row(h100)["hour_components"][name]}
+    assert dearer == {"energy"}
+    assert ireland["electricity"] == "ireland"
+    cloud = costed(dataclasses.replace(ASKED, site="cloud-region"))
+    assert "A rented hour" in cost_page(cloud, cost_row(cloud), colophon="c")
+    with pytest.raises(InputError, match="the rent of a cloud holds its electricity"):
+        costed(dataclasses.replace(ASKED, site="cloud-region", electricity="texas"))
+
+
+@pytest.mark.parametrize("place", ["own-build-us", "cloud-region"])
+def test_a_utilisation_adds_the_useful_hour(place: str) -> None:
+    found = costed(dataclasses.replace(ASKED, site=place, utilisation=0.5))
+    row, table = cost_row(found), hour_table(found)
+    assert table is not None
+    lines = {line["part"]: line for line in table.rows}
+    assert lines["A useful hour"]["p50"] == row["useful_usd_per_hour"]["p50"] >= 2 * row["owner_usd_per_hour"]["p50"]
+    assert "50 % of the hours are used" in table.note
+    assert cost_row(costed(dataclasses.replace(ASKED, site=place)))["useful_usd_per_hour"] is None
+    with pytest.raises(InputError, match="above 0 and at most 1"):
+        costed(dataclasses.replace(ASKED, site=place, utilisation=1.5))
+
+
 def test_every_chip_of_the_catalogue_with_silicon_is_costed() -> None:
-    with pytest.raises(InputError, match="no silicon facts") as refused:
+    with pytest.raises(InputError, match="die is not public") as refused:
         costed(dataclasses.replace(ASKED, chip="google-tpu-v5p"))
     known = [each.id for each in chips().values() if each.silicon is not None and each.silicon.die_area is not None]
     assert len(known) > 20
@@ -154,5 +182,3 @@ def test_bad_input_is_refused() -> None:
         costed(dataclasses.replace(ASKED, year=2015))
     with pytest.raises(UnknownNameError, match="did you mean nvidia-h100-sxm"):
         costed(dataclasses.replace(ASKED, chip="nvidia-h100-sxn"))
-    with pytest.raises(InputError, match="a cloud's rent"):
-        costed(dataclasses.replace(ASKED, site="cloud-region"))

@@ -7,7 +7,15 @@ from tapeout.cost.calendar import PHASES
 from tapeout.cost.draws import Draws
 from tapeout.errors import InputError, UnknownNameError
 from tapeout.report.cost_programme_run import files, printed, programmes
-from tapeout.report.cost_programme_view import PHASE_WORDS, cash_figure, cost_table, phase_table, shown_quarters, volume_figure
+from tapeout.report.cost_programme_view import (
+    PHASE_WORDS,
+    cash_figure,
+    cost_table,
+    outcome_table,
+    phase_table,
+    shown_quarters,
+    volume_figure,
+)
 
 DRAWS = Draws(count=2000, seed=1)
 
@@ -37,6 +45,20 @@ def test_tables_have_every_mode_and_phase(asked):
     assert len(phase_table(asked.rows).rows) == len(PHASES)
 
 
+def test_outcomes_agree_with_the_draws_and_one_line_is_shown_for_each(asked):
+    lines = outcome_table(asked.rows).rows
+    assert [(line["mode"], line["outcome"]) for line in lines] == [
+        (row["mode"], one["outcome"]) for row in asked.rows for one in row["outcomes"]
+    ]
+    for row, found in zip(asked.rows, asked.found, strict=True):
+        known = {one["outcome"]: one for one in row["outcomes"]}
+        assert sum(one["probability"] for one in row["outcomes"]) == pytest.approx(1)
+        assert known["failed"]["probability"] == pytest.approx(1 - row["in_volume_probability"])
+        assert known["failed"]["delay_s"] is None
+        reached = sum(one["probability"] * one["end_s"] for name, one in known.items() if name != "failed")
+        assert reached / row["in_volume_probability"] == pytest.approx(float(found.volume[np.isfinite(found.volume)].mean()))
+
+
 def test_charts_draw_what_the_rows_say(asked):
     quarters = shown_quarters(asked.found)
     assert 8 < quarters <= max(found.quarters for found in asked.found)
@@ -53,11 +75,13 @@ def test_charts_draw_what_the_rows_say(asked):
 
 def test_a_run_leaves_rows_tables_and_a_page(asked):
     written = files(asked, version="0", date="2026-11-25")
-    assert set(written) == {"programmes.json", "programmes.csv", "programme-phases.csv", "programme-payments.csv", "programmes.html"}
+    tables = {"programmes.csv", "programme-outcomes.csv", "programme-phases.csv", "programme-payments.csv"}
+    assert set(written) == {"programmes.json", "programmes.html"} | tables
     assert json.loads(written["programmes.json"])[1]["mode"] == "design-partner"
     page = written["programmes.html"].decode()
     assert "Cash, own team" in page
     assert "In volume by quarter" in page
+    assert "What becomes of it" in page
 
 
 def test_the_same_seed_gives_the_same_rows():

@@ -9,15 +9,18 @@ import pytest
 
 from tapeout.design.search import Aim
 from tapeout.design.space import MatrixUnits, MemoryChoice, ScaleUp, Space
+from tapeout.design.sweep import STAGING
 from tapeout.hardware.catalog import read_chip
 from tapeout.hardware.chip import NumberFormat, Topology
 from tapeout.hardware.custom import broken_limits, own_chip
+from tapeout.performance.best import NotServed
 from tapeout.report.design_figures import floorplan_figure, front_figure, moved_figure, roofline_figure, volume_figure
 from tapeout.report.design_floorplan import MEMORY, floorplan
 from tapeout.report.design_page import design_files
 from tapeout.report.design_roofline import operator_points
 from tapeout.report.design_run import designed
-from tapeout.report.design_view import band_of, design_row, power_table, rival_table, verdict
+from tapeout.report.design_view import binding_limits, design_row, power_table, rival_table, served_table
+from tapeout.report.design_words import verdict
 from tapeout.units import GB, MIB
 from tapeout.workload.operators import Role
 
@@ -52,7 +55,10 @@ def test_the_record_has_the_agreed_keys(found, files):
     row = json.loads(files["design.json"])
     agreed = ("best", "usd_per_million_output_tokens", "unit_cost_usd", "break_even_units", "evaluated", "binding")
     assert all(row[key] is not None for key in agreed)
-    assert row["usd_per_million_output_tokens"] == pytest.approx(found.best.usd_per_token * 1e6)
+    assert row["usd_per_million_output_tokens"] == pytest.approx(found.best.hour / 3600 * found.goodput.seconds * 1e6)
+    assert row["steady_state"]["usd_per_million_output_tokens"] == pytest.approx(found.best.usd_per_token * 1e6)
+    band = row["usd_per_million_output_tokens_band"]
+    assert band["p5"] < row["usd_per_million_output_tokens"] < band["p95"]
     assert row["evaluated"] == SMALL.size + found.looked_at
     assert row["best"]["clock_ghz"] * 1e9 == pytest.approx(found.best.parameters.clock)
     assert row == json.loads(json.dumps(design_row(found), default=float))
@@ -70,18 +76,32 @@ def test_the_binding_limit_is_the_nearest_and_none_is_broken(found):
     margins = [one.margin for one in found.margins]
     assert margins == sorted(margins)
     assert margins[0] >= -1e-9
-    assert design_row(found)["binding"] == found.margins[0].name
+    physical = [one for one in found.margins if one.name != STAGING]
+    row = design_row(found)
+    assert row["binding"] == row["binding_limits"][0] == physical[0].name
+    assert all(one.margin <= max(0.02, physical[0].margin) for one in binding_limits(found))
 
 
 def test_at_the_break_even_volume_the_token_costs_what_it_does_on_the_best_chip_on_offer(found):
-    rival = found.rivals[0]
+    rival, row = found.rivals[0], design_row(found)
     assert rival.usd_per_token == min(one.usd_per_token for one in found.rivals)
-    at = dataclasses.replace(found.brief.question.economics, volume=found.break_even)
+    at = dataclasses.replace(found.brief.question.economics, volume=row["break_even_units"])
     hour = float(at.own_usd_per_hour(found.best.unit_cost, found.best.one_off, found.best.power))
-    assert hour / 3600 * found.best.seconds == pytest.approx(rival.usd_per_token, rel=1e-9, abs=0)
-    band = band_of(found)
+    assert hour / 3600 * found.goodput.seconds == pytest.approx(rival.usd_per_token, rel=1e-9, abs=0)
+    band = row["break_even_band"]
     assert 0 < band["share"] <= 1
     assert band["p5"] < band["p50"]
+    assert row["cheaper_than_best_merchant"] == pytest.approx(np.mean(found.even.draws < found.even.volume), abs=1e-4)
+
+
+def test_rates_of_the_page_are_those_under_traffic_and_of_the_search_beside_them(found):
+    rows = {row["workload"]: row for row in served_table(found).rows}
+    for one, serving, part in zip(found.brief.question.workloads, found.goodput.servings, found.best.served, strict=True):
+        row = rows[one.name]
+        assert (row["rate"], row["steady_rate"]) == (serving.rate.value, part.rate)
+        assert row["low"] < row["rate"] < row["high"]
+        assert row["rate"] == pytest.approx(row["steady_rate"], rel=0.25)
+        assert serving.attainment >= one.attainment == 0.9
 
 
 def test_the_floorplan_has_the_areas_of_the_model_and_no_two_blocks_overlap(found):
@@ -139,10 +159,48 @@ def test_what_is_moved_costs_more_or_meets_a_limit_and_the_world_moves_it_both_w
 
 def test_the_words_say_whether_it_wins_and_what_binds(found):
     words = " ".join(verdict(found))
-    wins = found.rivals[0].usd_per_token > found.best.usd_per_token
+    wins = found.rivals[0].usd_per_token > found.usd_per_token
     assert ("It wins" in words) == wins
-    assert f"The limit that binds is {found.margins[0].name}" in words
+    assert f"{binding_limits(found)[0].name} ({binding_limits(found)[0].given}; up to" in words
     assert found.rivals[0].rival.chip.name in words
+    assert "the same verdict" in words
+    assert ("stands at the lowest of the node, 0.65 V (guess" in words) == (found.built.voltage[0] < 0.6501)
+
+
+def test_page_and_words_say_what_was_least(found):
+    thrifty = dataclasses.replace(found, found=dataclasses.replace(found.found, aim=Aim.ENERGY))
+    assert "with the least energy?" in design_files(thrifty, version="1", date="2026-11-25")["design.html"].decode()
+    assert verdict(thrifty)[0].startswith("The thriftiest chip found")
+    assert verdict(found)[0].startswith("The cheapest chip found")
+
+
+def test_the_words_say_where_traffic_turns_the_verdict(found):
+    rival = found.rivals[0]
+    slower = dataclasses.replace(rival, steady_seconds=3 * rival.steady_seconds * found.best.usd_per_token / rival.steady_usd_per_token)
+    turned = dataclasses.replace(found, rivals=(slower,))
+    words = " ".join(verdict(turned))
+    wins = rival.usd_per_token > found.usd_per_token
+    assert ("Traffic decides it: by mean latencies alone the design would win" in words) == (not wins)
+
+
+def test_the_words_say_what_is_not_served_under_traffic_and_no_number_is_made_up(found):
+    none = NotServed(chip=found.chip, reason="too slow under traffic")
+    lost = dataclasses.replace(
+        found, even=None, goodput=dataclasses.replace(found.goodput, servings=(none, *found.goodput.servings[1:]), seconds=math.inf)
+    )
+    assert "does not serve all workloads under traffic: chat: too slow" in " ".join(verdict(lost))
+    row = design_row(lost)
+    assert (row["usd_per_million_output_tokens"], row["break_even_units"], row["needed_units"]) == (None, None, None)
+    assert json.loads(json.dumps(row, default=float))["serves"]["chat"]["output_tokens_per_s_per_chip"] == 0
+
+
+def test_without_a_chip_on_offer_that_serves_there_is_nothing_to_compare(found):
+    alone = dataclasses.replace(found, rivals=(), even=None)
+    words = " ".join(verdict(alone))
+    assert "No chip on offer serves all of the workloads." in words
+    assert design_row(alone)["best_merchant"] is None
+    files = design_files(alone, version="1", date="2026-11-25")
+    assert b"own chip" in files["design.html"]
 
 
 def test_every_figure_draws_its_table(found, files):

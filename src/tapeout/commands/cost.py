@@ -21,7 +21,14 @@ def cost(
     draws: Annotated[int, typer.Option(help="Draws of every uncertain fact.")] = 100_000,
     seed: Annotated[int, typer.Option(help="What decides all chance.")] = 0,
     owner: Annotated[str, typer.Option(help="Who owns the chip in its hour: hyperscaler, neocloud or lab.")] = "hyperscaler",
-    site: Annotated[str, typer.Option(help="Where it stands in its hour, an id of data/sites.toml.")] = "own-build-us",
+    site: Annotated[
+        str,
+        typer.Option(help="Where it stands in its hour: own-build-us, abilene-lease, colocation-us, cloud-region, or others like them."),
+    ] = "own-build-us",
+    electricity: Annotated[str | None, typer.Option(help="Region of the electricity, such as virginia; by default the site's.")] = None,
+    utilisation: Annotated[
+        float | None, typer.Option(help="Share of the hours that are used, 0 to 1; adds what a useful hour costs.")
+    ] = None,
     tokens_per_s: Annotated[float | None, typer.Option(help="Tokens a second that one chip gives, for carbon per million tokens.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write cost.html, cost.json and the tables to.")] = None,
     output: OutputOption = Output.TABLE,
@@ -32,8 +39,9 @@ def cost(
 
     folder = files.prepare_folder(out) if out else None
     asked = cost_run.Asked(
-        chip=chip, volume=volume, year=year, draws=draws, seed=seed, owner=owner, site=site, date=today(), tokens_per_second=tokens_per_s
-    )
+        chip=chip, volume=volume, year=year, draws=draws, seed=seed, owner=owner, site=site, date=today(),
+        tokens_per_second=tokens_per_s, electricity=electricity, utilisation=utilisation,
+    )  # fmt: skip
     found = cost_run.costed(asked)
     if folder:
         written = files.write_files(folder, cost_page.cost_files(found, version=__version__, date=today()))

@@ -23,7 +23,7 @@ def programme(
 ) -> None:
     """Draw chip programmes: one-off cost, cash by quarter and the time to volume, by mode."""
     from tapeout.cost.draws import Draws
-    from tapeout.report import cost_programme_run, files
+    from tapeout.report import cost_programme_run, cost_programme_view, files
     from tapeout.report.tables import dump_json
 
     folder = files.prepare_folder(out) if out else None
@@ -35,3 +35,5 @@ def programme(
         typer.echo(dump_json(list(found.rows)), nl=False)
     else:
         print_table(cost_programme_run.printed(found), output)
+    if output is Output.TABLE:
+        print_table(cost_programme_view.outcome_table(found.rows), output)

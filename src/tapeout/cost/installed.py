@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapeout.cost.draws import TAIL, Draws, quantity_at
-from tapeout.cost.prices import PurchaseBand, Scope, volume_price
+from tapeout.cost.prices import PriceBand, PurchaseBand, Scope, volume_price
 from tapeout.cost.tco import Operation, Owner, finance
 from tapeout.errors import InputError
 from tapeout.hardware.chip import Chip
@@ -59,7 +59,7 @@ def installed_draws(
     if price is None:
         bought = volume_price(chip.id, date, server.host_price.low / server.chips)
         standard = draws.normal("price of the chip")
-        paid, rule = _within(bought, standard), bought.rule
+        paid, rule = within_band(bought, standard), bought.rule
         names = tuple(dict.fromkeys(quote.price.source for quote in bought.quotes))
     else:
         paid, rule, names = np.asarray(price, dtype=np.float64), "what its maker pays", ()
@@ -81,8 +81,8 @@ def installed_draws(
     )
 
 
-def _within(band: PurchaseBand, standard: Array) -> Array:
-    """A price inside its 80 % band, whose ends stand nearer than those of a fact."""
+def within_band(band: PriceBand | PurchaseBand, standard: Array) -> Array:
+    """A price (USD, or USD an hour) inside its 80 % band, whose ends stand nearer than those of a fact, of the shape of `standard`."""
     fact = Sourced(value=band.value, low=band.low, high=band.high, source="", place="", grade=band.grade)
     return quantity_at(fact, standard * (TAIL / BAND_TAIL))
 

@@ -30,7 +30,10 @@ class Deal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgrammeFacts:
-    """Times, success rates and one-off costs of chip programmes, the design partner's margin, and the published lead time."""
+    """Times, success rates and one-off costs of chip programmes, the design partner's margin, and the published lead time.
+
+    `software_share` and `verification_share` are parts of the design cost.
+    """
 
     design_time: Sourced[Seconds]
     tape_out_effort: Sourced[Seconds]
@@ -46,6 +49,8 @@ class ProgrammeFacts:
     unique_share: Sourced[Dimensionless]
     fixed_share: Sourced[Dimensionless]
     reference_area: Sourced[SquareMetres]
+    software_share: Sourced[Dimensionless]
+    verification_share: Sourced[Dimensionless]
     licences: Sourced[Usd]
     package_design: Sourced[Usd]
     partner_margin: Sourced[Dimensionless]

@@ -113,6 +113,9 @@ class ProgrammeDraws:
         return np.asarray(np.searchsorted(np.sort(self.volume), quarter_ends(quarters), side="right") / self.volume.size)
 
 
+DEAL = frozenset({"fee", "price", "retention"})
+"""Payments that come with a firm or a licence, beside those for the chip itself."""
+
 Programme = Callable[[Process, SquareMetres, Draws], ProgrammeDraws]
 
 
@@ -201,7 +204,11 @@ def _programme(
     entry: Mapping[str, Payment] | None = None,
     integration: ArrayLike = 0.0,
 ) -> ProgrammeDraws:
-    """The common part: the team is paid from its integration to volume, licences over the design, masks and package as they are made."""
+    """The common part, `entry` beside it and after the time of an `integration`.
+
+    The team (design, verification, software) is paid from its integration to volume, licences over the design, masks and package as
+    they are made.
+    """
     if not 0 < die_area <= reticle_area():
         limit = f"above 0 and at most {reticle_area() * 1e6:.0f} mm2, the reticle limit [catch-layer-definitions]"
         raise InputError("no such die", given=f"{die_area * 1e6:.4g} mm2", allowed=limit)
@@ -213,9 +220,12 @@ def _programme(
     design = design_cost_draws(node, die_area, draws, known)
     if mode.design_share is not None:
         design = design * draws.share_of(mode.design_share, "share of the design")
+    software = draws.share_of(known.software_share, "software in the design cost")
+    verification = draws.share_of(known.verification_share, "verification in the design cost")
+    team = {"design": design * (1 - software - verification), "verification": design * verification, "software": design * software}
     payments = {
         **(entry or {}),
-        "design": Payment(amount=design, begin=begin, end=plan.volume),
+        **{name: Payment(amount=amount, begin=begin, end=plan.volume) for name, amount in team.items()},
         "licences": Payment(amount=draws.of(known.licences, "licences"), begin=begin, end=masks_out),
         "package": Payment(amount=draws.of(known.package_design, "package design"), begin=masks_out, end=made),
         "masks": Payment(amount=mask_set, begin=masks_out, end=made),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,9 +51,9 @@ class Economics:
     availability: Dimensionless
 
     def __post_init__(self) -> None:
-        if not self.volume > 0:
+        if not 1 <= self.volume < math.inf:
             raise InputError(
-                "the volume must be positive", given=self.volume, allowed="1 chip or more", hint="the one-off cost is shared by it"
+                "the volume must be positive and finite", given=self.volume, allowed="1 chip or more", hint="it shares the one-off cost"
             )
 
     def usd_per_hour(self, price: ArrayLike, power: ArrayLike) -> UsdPerHourArray:

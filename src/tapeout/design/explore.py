@@ -19,7 +19,7 @@ from tapeout.hardware.limits import build, limits_of
 from tapeout.hardware.parameters import OwnChip
 from tapeout.units import UsdPerToken, Watts
 
-DIVISION, UNSERVED = "division into dies", "objective"
+DIVISION, UNSERVED = "division into dies", "workloads not served"
 
 
 class Objective(Protocol):

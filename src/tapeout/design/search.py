@@ -13,11 +13,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from tapeout.design.explore import UNSERVED, Certificate
+from tapeout.design.explore import DIVISION, UNSERVED, Certificate
 from tapeout.design.store import store_in
 from tapeout.design.sweep import Built, Numbers, Question, design_of, sweep
 from tapeout.design.throughput import Carried, chip_seconds
 from tapeout.errors import InfeasibleError
+from tapeout.fleet.parallel import Cluster
 from tapeout.hardware.parameters import OwnChip
 from tapeout.units import Dimensionless, SecondsPerToken, Unit, Usd, UsdPerHour, UsdPerToken, Watts
 
@@ -79,6 +80,7 @@ def search(
     *,
     aim: Aim = Aim.COST,
     workers: int | None = None,
+    cluster: Cluster | None = None,
     keep_in: Path | None = None,
     version: str = "",
     say: Say = lambda text: None,
@@ -89,12 +91,15 @@ def search(
     by the same `version` goes on from them. Raises InfeasibleError naming the limits where no design is left.
     """
     store = None if keep_in is None else store_in(keep_in, repr(_asked(question)), version)
-    designs, used, found = sweep(question, workers=workers, store=store, say=say)
+    designs, used, found = sweep(question, workers=workers, cluster=cluster, store=store, say=say)
     seconds = chip_seconds(question.workloads, found)[np.searchsorted(used, designs.point)] if len(used) else np.zeros(0)
     serves = np.flatnonzero(np.isfinite(seconds))
     dropped = designs.dropped | {UNSERVED: len(seconds) - len(serves)}
     if not len(serves):
-        raise InfeasibleError("no design of the space can be built and serve the workloads", given=_reasons(question.space.size, dropped))
+        raise InfeasibleError(
+            "no design of the space can be built and serve the workloads", given=_reasons(question.space.size, dropped),
+            hint=_emptied(question, dropped, found),
+        )  # fmt: skip
     kept, seconds = designs.take(serves), seconds[serves]
     dollars = kept.hour / 3600 * seconds
     joules = question.economics.watts_at_meter(kept.power) * seconds
@@ -164,6 +169,17 @@ def _asked(question: Question) -> tuple[object, ...]:
     """The question without what does not matter to it."""
     demands = [(one.name, one.weight, one.demand) for one in question.workloads]
     return question.space, question.economics, demands
+
+
+def _emptied(question: Question, dropped: dict[str, int], found: tuple[Carried, ...]) -> str:
+    """Which constraint leaves no design, in words."""
+    if dropped[UNSERVED]:
+        never = [one.name for one, part in zip(question.workloads, found, strict=True) if not np.any(part.rate > 0)]
+        named = f"none serves {' or '.join(never)}" if never else "none serves all of the workloads"
+        return f"{dropped[UNSERVED]:,} can be built, and {named} within its latency limits"
+    whole = question.space.size - dropped.get(DIVISION, 0)
+    alone = [name for name, count in dropped.items() if count == whole > 0 and name != DIVISION]
+    return f"each of them breaks the limit of {' and of '.join(alone)}" if alone else "no limit alone drops all of them"
 
 
 def _reasons(size: int, dropped: dict[str, int]) -> str:

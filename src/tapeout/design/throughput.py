@@ -8,7 +8,7 @@ halving, and a chip with more of anything never serves less. Pipelines are left 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tapeout.design.rates import unit_chip
 from tapeout.errors import InputError
+from tapeout.fleet.service_level import ATTAINMENT
 from tapeout.hardware.chip import NumberFormat
 from tapeout.performance.best import CHIP_COUNTS, REACH, Demand
 from tapeout.performance.deployment import Deployment, capacity, deployments
@@ -40,11 +41,15 @@ UNSERVED = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One demand of a mix; `weight` is its share of all output tokens."""
+    """One demand of a mix; `weight` is its share of all output tokens.
+
+    Under traffic the share `attainment` of its requests must keep the latency limits of `demand`; in steady state their means must.
+    """
 
     name: str
     demand: Demand
     weight: Dimensionless
+    attainment: Dimensionless = ATTAINMENT
 
     @property
     def numerics(self) -> Numerics:
@@ -75,7 +80,7 @@ def mix(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
         if wanted > longest:
             raise InputError(f"{one.name} is longer than the model's context", given=f"{wanted:.0f} tokens", allowed=f"up to {longest}")
     total = sum(one.weight for one in workloads)
-    return tuple(Workload(name=one.name, demand=one.demand, weight=one.weight / total) for one in workloads)
+    return tuple(replace(one, weight=one.weight / total) for one in workloads)
 
 
 def deployments_for(workload: Workload, domain: int) -> tuple[Deployment, ...]:

@@ -47,7 +47,7 @@ def waterfall_figure(found: Costed) -> Figure:
 
 
 def hour_figure(found: Costed) -> Figure | None:
-    """The owner's hour: means of its components; none where the chip has no price."""
+    """The owner's hour: means of its components; none where the chip has no price, and for a rent, which has no parts."""
     table = hour_table(found)
     if found.hour is None or table is None:
         return None
@@ -90,7 +90,7 @@ def distribution_figure(found: Costed) -> Figure:
     columns = (Column(key="cost", heading="Unit cost", style=DOLLARS), Column(key="share", heading="Draws at or below", style=PER_CENT))
     table = Table(id="distribution", title="Unit cost", columns=columns, rows=rows)
     caption = f"Share of the draws at or below a unit cost; nine in ten lie between {DOLLARS.show(band.p5)} and {DOLLARS.show(band.p95)}."
-    return curves_figure(table, id="distribution", title="Unit cost", caption=caption, style=PER_CENT, across=DOLLARS)
+    return curves_figure(table, id="distribution", title="Unit cost", caption=caption, style=PER_CENT, across=DOLLARS, wide=True)
 
 
 def _waterfall(

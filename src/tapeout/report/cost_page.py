@@ -34,8 +34,10 @@ def cost_page(found: Costed, row: dict[str, Any], *, colophon: str) -> str:
         ),
         Section(id="moves", heading="What moves it", figures=(tornado_figure(found),), tables=(influence_table(found),)),
     ]  # fmt: skip
-    if hours:
-        sections.append(Section(id="owner", heading="An owner's hour", figures=hours, tables=tuple(t for t in (hour_table(found),) if t)))
+    table = hour_table(found)
+    if table is not None:
+        heading = "A rented hour" if found.rented else "An owner's hour"
+        sections.append(Section(id="owner", heading=heading, figures=hours, tables=(table,)))
     sections.append(Section(id="carbon", heading="Carbon", tables=(carbon_table(row["carbon"]),)))
     page = Page(
         title=f"{found.chip.name}: cost", question=f"What does one more {found.chip.name} cost?", lead=_lead(found, row),
@@ -63,7 +65,11 @@ def _lead(found: Costed, row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _key_figures(row: dict[str, Any]) -> tuple[KeyFigure, ...]:
-    named = (("Unit cost", "unit_cost_usd", DOLLARS), ("Price", "price_usd", DOLLARS), ("An owner's hour", "owner_usd_per_hour", HOURLY))
+    named = (
+        ("Unit cost", "unit_cost_usd", DOLLARS),
+        ("Price", "price_usd", DOLLARS),
+        ("An owner's hour" if "chip" in row["hour_components"] else "A rented hour", "owner_usd_per_hour", HOURLY),
+    )
     return tuple(
         KeyFigure(label=label, value=style.show(row[key]["p50"]), note=f"{style.show(row[key]['p5'])} to {style.show(row[key]['p95'])}")
         for label, key, style in named

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapeout.cost.draws import Draws
+from tapeout.cost.outcomes import outcomes, planned
 from tapeout.cost.programme import MODES, ProgrammeDraws, programme
 from tapeout.errors import InputError
 from tapeout.hardware.process import process
 from tapeout.report.cost_programme_view import (
     cash_figure,
     cost_table,
+    outcome_table,
     phase_table,
     programme_rows,
     programme_table,
@@ -43,8 +45,11 @@ def programmes(node: str, die_area: str, modes: str, draws: Draws) -> Programmes
     made, area = process(node), _area(die_area)
     names = [name.strip() for name in modes.split(",") if name.strip()] or list(MODES)
     found = tuple(programme(name)(made, area, draws) for name in dict.fromkeys(names))
+    plans = [planned(each.mode.id, made, area) for each in found]
+    ends = [outcomes(each, plan) for each, plan in zip(found, plans, strict=True)]
     title = f"A chip programme in {made.name} with dies of {show(area, AREA)}: {draws.count:,} draws, seed {draws.seed}"
-    return Programmes(title=title, found=found, rows=tuple(programme_rows(found, node=made.id, area=area)))
+    rows = programme_rows(found, node=made.id, area=area, plans=plans, outcomes=ends)
+    return Programmes(title=title, found=found, rows=tuple(rows))
 
 
 def _area(text: str) -> float:
@@ -61,7 +66,7 @@ def printed(asked: Programmes) -> Table:
 
 def files(asked: Programmes, *, version: str, date: str) -> dict[str, bytes]:
     """What a run leaves in a folder: the rows as JSON, the tables as CSV, and the page."""
-    tables = (printed(asked), phase_table(asked.rows), cost_table(asked.rows))
+    tables = (printed(asked), outcome_table(asked.rows), phase_table(asked.rows), cost_table(asked.rows))
     written = {f"{table.id}.csv": to_csv(table).encode() for table in tables}
     page = render(_page(asked, f"Tapeout {version}, {date}."))
     return written | {"programmes.json": dump_json(list(asked.rows)).encode(), "programmes.html": page.encode()}
@@ -72,16 +77,16 @@ def _page(asked: Programmes, colophon: str) -> Page:
     first = asked.rows[0]
     figures = [
         KeyFigure(
-            label=f"One-off cost, {row['mode']}",
+            label=f"One-off cost, {each.mode.name.lower()}",
             value=USD.show(row["one_off_usd"]["p50"]),
             note=f"{USD.show(row['one_off_usd']['p5'])} to {USD.show(row['one_off_usd']['p95'])}",
         )
-        for row in asked.rows
+        for each, row in zip(asked.found, asked.rows, strict=True)
     ]
     lead = (
-        f"By {first['mode']} it costs {USD.show(first['one_off_usd']['p50'])} before the first sale, "
+        f"{asked.found[0].mode.name}: {USD.show(first['one_off_usd']['p50'])} before the first sale, "
         f"{USD.show(first['one_off_usd']['p5'])} to {USD.show(first['one_off_usd']['p95'])}, "
-        f"and comes to volume in {PERCENT.show(first['in_volume_probability'])} of the draws.",
+        f"and volume in {PERCENT.show(first['in_volume_probability'])} of the draws.",
         f"A programme takes {first['spins_mean']:.2f} spins on the average; published one-off costs differ up to tenfold, as the draws do.",
     )
     sections = (
@@ -89,7 +94,7 @@ def _page(asked: Programmes, colophon: str) -> Page:
             id="modes",
             heading="Modes",
             figures=(volume_figure(asked.found, quarters),),
-            tables=(printed(asked),),
+            tables=(printed(asked), outcome_table(asked.rows)),
         ),
         Section(
             id="cash",

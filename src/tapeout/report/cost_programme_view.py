@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapeout.cost.draws import Percentiles, percentiles
+from tapeout.cost.outcomes import Outcome, Plan
 from tapeout.cost.programme import ProgrammeDraws
 from tapeout.report.figures import Figure, Key, Mark, Option, lines_figure
 from tapeout.report.numbers import PERCENT, USD, NumberStyle
@@ -44,9 +45,31 @@ def shown_quarters(found: Sequence[ProgrammeDraws]) -> int:
     return max(int(np.searchsorted(each.in_volume(each.quarters), NEARLY_ALL * (1 - each.failure))) + 1 for each in found)
 
 
-def programme_rows(found: Sequence[ProgrammeDraws], *, node: str, area: float) -> list[dict[str, Any]]:
-    """One row a mode, unrounded: USD, seconds and shares, with everything by quarter; `area` of the die in m2."""
-    return [_row(each, node, area) for each in found]
+def programme_rows(
+    found: Sequence[ProgrammeDraws], *, node: str, area: float, plans: Sequence[Plan], outcomes: Sequence[tuple[Outcome, ...]]
+) -> list[dict[str, Any]]:
+    """One row a mode, unrounded: USD, seconds and shares, with everything by quarter; `area` of the die in m2.
+
+    `plans` and `outcomes` are those of each mode, in the same order.
+    """
+    return [_row(each, node, area) | outcome_row(plan, ends) for each, plan, ends in zip(found, plans, outcomes, strict=True)]
+
+
+def outcome_row(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The plan of a programme and what can become of it; a delay is none where volume is never reached."""
+    lines = [
+        {
+            "outcome": str(one.kind),
+            "probability": one.probability,
+            "end_s": one.end,
+            "delay_s": None if one.delay_quarters is None else one.delay,
+            "delay_quarters": one.delay_quarters,
+            "extra_cost_usd": one.extra_cost,
+            "known_s": one.known,
+        }
+        for one in outcomes
+    ]
+    return {"plan": {"duration_s": plan.duration, "cost_usd": plan.cost, "spins": plan.spins}, "outcomes": lines}
 
 
 def _row(found: ProgrammeDraws, node: str, area: float) -> dict[str, Any]:
@@ -85,6 +108,25 @@ def programme_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
     )
     note = "One-off cost as planned; expected paid counts programmes that stop. Margin is what others take of the price of each chip."
     return Table(id="programmes", title=title, columns=columns, rows=rows, note=note)
+
+
+def outcome_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """What becomes of a programme by mode, against its plan."""
+    columns = (
+        Column(key="mode", heading="Mode"),
+        Column(key="outcome", heading="Outcome"),
+        Column(key="probability", heading="Probability", style=PERCENT),
+        Column(key="end_s", heading="Ends after, months", style=MONTHS),
+        Column(key="delay_s", heading="Delay, months", style=MONTHS),
+        Column(key="extra_cost_usd", heading="Paid above plan", style=USD),
+        Column(key="known_s", heading="Known after, months", style=MONTHS),
+    )
+    lines = [{"mode": row["mode"]} | one for row in rows for one in row["outcomes"]]
+    plans = "; ".join(
+        f"{row['mode']} {MONTHS.show(row['plan']['duration_s'])} months and {USD.show(row['plan']['cost_usd'])}" for row in rows
+    )
+    note = f"The plan has every fact at its middle and one respin: {plans}. The price of a firm or a licence is not in it."
+    return Table(id="programme-outcomes", title="What becomes of it", columns=columns, rows=lines, note=note)
 
 
 def phase_table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tapeout.cost.draws import percentiles
 from tapeout.cost.hour import OwnerHourDraws
+from tapeout.cost.rented import RentedHourDraws
 from tapeout.cost.unit_draws import Influence, UnitDraws
 from tapeout.report.cost_carbon_view import carbon_row
 from tapeout.report.cost_run import Costed
@@ -51,6 +52,10 @@ HOUR_COMPONENTS = {
     "energy": "Electricity",
     "operations": "Operations",
 }
+RENT_COMPONENTS = {"rent": "Rent, on demand"}
+UNUSED = {"downtime": "Hours not available", "idle": "Hours not used"}
+"""What is added to an hour, so that the useful ones pay for all."""
+
 FACTS = {
     "compute.area": ("Area of a compute die", AREA),
     "compute.wafer_price": ("Price of a wafer", DOLLARS),
@@ -81,7 +86,7 @@ FACTS = {
 
 def cost_row(found: Costed) -> dict[str, Any]:
     """All numbers of a costed chip, USD in plain units; percentiles are `p5`, `p50` and `p95`."""
-    unit, hour = found.unit, found.hour
+    unit, hour = found.unit, found.hour or found.rented
     return {
         "chip": found.chip.id,
         "name": found.chip.name,
@@ -96,10 +101,12 @@ def cost_row(found: Costed) -> dict[str, Any]:
         "unit_cost_usd": _percentiles(unit.unit),
         "price_usd": None if unit.price is None else _percentiles(unit.price),
         "owner_usd_per_hour": None if hour is None else _percentiles(hour.owned),
+        "useful_usd_per_hour": None if hour is None or found.asked.utilisation is None else _percentiles(hour.total),
         "components": {name: _percentiles(part) for name, part in component_draws(unit).items()},
         "seller": unit.seller.name if unit.seller else None,
         "owner": found.owner.id,
         "site": found.site.id,
+        "electricity": found.site.electricity,
         "hour_rule": found.hour_rule,
         "hour_components": {} if hour is None else {name: _percentiles(part) for name, part in hour_draws(hour).items()},
         "carbon": carbon_row(found.embodied, found.carbon, found.asked.tokens_per_second),
@@ -117,9 +124,9 @@ def component_draws(unit: UnitDraws) -> dict[str, Array]:
     return parts
 
 
-def hour_draws(hour: OwnerHourDraws) -> dict[str, Array]:
-    """The components of an hour of ownership in order, before hours that are not available or not used."""
-    return {name: getattr(hour, name) for name in HOUR_COMPONENTS}
+def hour_draws(hour: OwnerHourDraws | RentedHourDraws) -> dict[str, Array]:
+    """The components of an hour in order, before hours that are not available or not used."""
+    return {name: getattr(hour, name) for name in (HOUR_COMPONENTS if isinstance(hour, OwnerHourDraws) else RENT_COMPONENTS)}
 
 
 def component_table(found: Costed) -> Table:
@@ -159,15 +166,23 @@ def influence_table(found: Costed) -> Table:
 
 
 def hour_table(found: Costed) -> Table | None:
-    """The owner's hour by component; none where the chip has no price."""
-    if found.hour is None:
+    """The hour by component, in a cloud its rent, and the useful hour where a utilisation is asked for; none where there is no price."""
+    hour, used = found.hour or found.rented, found.asked.utilisation
+    if hour is None:
         return None
-    total = float(np.mean(found.hour.owned))
-    rows = [_line(HOUR_COMPONENTS[name], part, float(np.mean(part)) / total) for name, part in hour_draws(found.hour).items()]
-    rows.append(_line("An hour", found.hour.owned, 1.0))
+    total, names = float(np.mean(hour.owned)), HOUR_COMPONENTS | RENT_COMPONENTS
+    rows = [_line(names[name], part, float(np.mean(part)) / total) for name, part in hour_draws(hour).items()]
+    rows.append(_line("An hour", hour.owned, 1.0))
+    if used is not None:
+        unused = {words: getattr(hour, name) for name, words in UNUSED.items() if hasattr(hour, name)}
+        rows += [_line(words, part, float(np.mean(part)) / total) for words, part in (unused | {"A useful hour": hour.total}).items()]
+    if found.rented is not None:
+        rows.append(_line("Rent, three years", found.rented.committed, float(np.mean(found.rented.committed)) / total))
     columns = (Column(key="part", heading="Part"), *_usd(HOURLY), Column(key="share", heading="Share", style=PER_CENT))
-    title = f"An owner's hour: {found.owner.name}, {found.site.name}"
-    return Table(id="hour", title=title, columns=columns, rows=rows, note=f"The chip at {found.hour_rule}. Every hour counts, used or not.")
+    title = f"A rented hour: {found.site.name}" if found.rented else f"An owner's hour: {found.owner.name}, {found.site.name}"
+    note = f"{'The rent' if found.rented else 'The chip'} at {found.hour_rule}."
+    note += " Every hour counts, used or not." if used is None else f" {PERCENT.show(used)} of the hours are used."
+    return Table(id="hour", title=title, columns=columns, rows=rows, note=note)
 
 
 def _title(found: Costed) -> str:

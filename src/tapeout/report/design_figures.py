@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tapeout.cost.unit import price_with_margin
 from tapeout.hardware.chip import NumberFormat
-from tapeout.report.curves import curves_figure, decades
+from tapeout.report.curves import Level, curves_figure, decades
+from tapeout.report.design_break_even import own_hours
 from tapeout.report.design_floorplan import BLOCKS, MEMORY, floorplan
 from tapeout.report.design_roofline import OperatorPoint, operator_points
 from tapeout.report.design_run import Designed
-from tapeout.report.design_view import JOULES, MILLION_TOKENS, SQUARE_MM, area_table, front_table, moved_table, parameters_row
+from tapeout.report.design_view import JOULES, MILLION_TOKENS, SQUARE_MM, area_table, best_rival, front_table, moved_table, parameters_row
 from tapeout.report.figures import Figure, Key, Mark, Option, frame
 from tapeout.report.numbers import NumberStyle
 from tapeout.report.palette import SERIES
 from tapeout.report.tables import Column, Table
+from tapeout.units import HOUR
 
 SPEED = NumberStyle(scale=1e-15, suffix=" PFLOP/s")
 INTENSITY = NumberStyle(suffix=" FLOP/B", digits=3)
+LABEL: Option = {"show": True, "color": "@soft", "fontSize": 11}
+NAMED: Option = {"label": LABEL | {"color": "@ink", "formatter": "{b}", "position": "right"}, "labelLayout": {"hideOverlap": True}}
+"""Points with their names beside them, as far as there is room."""
 SHOWN = 1500
 """Designs drawn behind the front."""
 
@@ -45,16 +50,19 @@ def front_figure(found: Designed) -> Figure:
     economics = found.brief.question.economics
     rivals = []
     for each in found.rivals:
-        if math.isfinite(each.usd_per_token):
+        if math.isfinite(each.steady_seconds):
             watts = each.rival.power if not each.rival.rented else each.rival.power + economics.host_power
-            joules = watts * economics.load * economics.pue * each.usd_per_token * 3600 / each.rival.hour
-            rivals.append(_point(each.usd_per_token, joules, each.rival.chip.id, []))
-    series.append(_dots("chips on offer", rivals, "@series-3", 9))
+            joules = watts * economics.load * economics.pue * each.steady_seconds
+            rivals.append(_point(each.steady_usd_per_token, joules, each.rival.chip.id, []))
+    series.append(_dots("chips on offer", rivals, "@series-3", 9) | NAMED)
     option = _scatter(series)
     for axis, place in (("xAxis", 0), ("yAxis", 1)):
         low, high = decades([point["value"][place] for each in series for point in each["data"]])
         option[axis] |= {"type": "log", "min": low, "max": high}
-    caption = "Each point is a chip: dollars and joules (at the meter) of an output token. The front is what no design beats in both."
+    caption = (
+        "Each point is a chip: dollars and joules (at the meter) of an output token, by mean latencies as the search has them. The front "
+        "is what no design of the grid beats in both; smaller steps lead from it to the design found."
+    )
     colours = ("@other", "@series-0", "@series-1", "@series-3")
     marks = (Mark.BAR, Mark.LINE, Mark.BAR, Mark.BAR)
     keys = tuple(Key(name=str(one["name"]), colour=colour, mark=mark) for one, colour, mark in zip(series, colours, marks, strict=True))
@@ -74,17 +82,17 @@ def roofline_figure(found: Designed) -> Figure:
         ridge = peak.value / bandwidth
         roof = [[low, low * bandwidth], [ridge, peak.value], [high, peak.value]]
         style = {"color": "@soft", "width": 1.5}
-        series.append({"type": "line", "name": f"peak in {name}", "data": roof, "showSymbol": False, "lineStyle": style, "itemStyle": {"color": "@soft"}, "emphasis": {"disabled": True}, "silent": True})  # fmt: skip  # noqa: E501
+        series.append({"type": "line", "name": f"peak in {name}", "data": roof, "showSymbol": False, "lineStyle": style, "itemStyle": {"color": "@soft"}, "emphasis": {"disabled": True}, "silent": True, "endLabel": LABEL | {"formatter": str(name)}})  # fmt: skip  # noqa: E501
     keys.append(Key(name="peaks, and memory below their ridges", colour="@soft", mark=Mark.LINE))
     names = list(dict.fromkeys((one.workload, one.phase) for one in points))
     for place, (workload, phase) in enumerate(names):
         some = [one for one in points if (one.workload, one.phase) == (workload, phase)]
         data = [
-            _point(one.intensity, one.speed, f"{workload}, {phase}: {one.role}", _speeds(one))
+            _point(one.intensity, one.speed, str(one.role), [["of", f"{workload}, {phase}"], *_speeds(one)])
             for one in some
         ]  # fmt: skip
         colour = f"@{SERIES[place % len(SERIES)]}"
-        series.append(_dots(f"{workload}, {phase}", data, colour, 8))
+        series.append(_dots(f"{workload}, {phase}", data, colour, 8) | NAMED)
         keys.append(Key(name=f"{workload}, {phase}", colour=colour, mark=Mark.BAR))
     option = _scatter(series)
     speeds = [one.speed for one in points] + [peak.value for peak in found.chip.peak.values()]
@@ -178,7 +186,10 @@ def moved_figure(found: Designed) -> Figure:
         "axisTick": {"show": False},
     }
     option["grid"] |= {"left": 32, "right": 40}
-    caption = "US dollars for a million output tokens with one thing changed; where a bar is missing, a limit stands against it."
+    caption = (
+        f"US dollars for a million output tokens with one thing changed, from {MILLION_TOKENS.show(middle)} by mean latencies; where a "
+        "bar is missing, a limit stands against it."
+    )
     keys = tuple(Key(name=name, colour=colour, mark=Mark.BAR) for name, colour in colours.items())
     return Figure(
         id="moves", title="What moves it", caption=caption, option=option, keys=keys, table=moved_table(found), style=MILLION_TOKENS,
@@ -187,25 +198,40 @@ def moved_figure(found: Designed) -> Figure:
 
 
 def volume_figure(found: Designed) -> Figure:
-    """The token's cost over the volume, with that on the best chip on offer as a level."""
-    economics, best = found.brief.question.economics, found.best
-    price = float(price_with_margin(best.unit_cost, economics.margin))
-    volumes = np.geomspace(1e4, 1e6, 61)
-    costs = economics.usd_per_hour(price + best.one_off / volumes, np.full(len(volumes), best.power)) / 3600 * best.seconds
-    rows = [{"volume": float(volume), "own": float(cost)} for volume, cost in zip(volumes, costs, strict=True)]
+    """The token's cost over the volume with the band of the draws, and that on the best chip on offer as a level."""
+    even, rival, volume = found.even, best_rival(found), found.brief.question.economics.volume
+    marked = [volume, *([even.middle] if even and math.isfinite(even.middle) else [])]
+    volumes = np.geomspace(*decades([min(marked) / 3, max(marked) * 3]), 61)
+    recurring, one_off = own_hours(found.brief.question.economics, found.best)
+    own = (recurring + one_off / volumes) / HOUR * found.goodput.seconds
     columns = [
         Column(key="volume", heading="Chips", style=NumberStyle(compact=True)), Column(key="own", heading="own chip", style=MILLION_TOKENS),
     ]  # fmt: skip
-    for one in found.rivals[:1]:
-        if math.isfinite(one.usd_per_token):
-            columns.append(Column(key="rival", heading=one.rival.chip.id, style=MILLION_TOKENS))
-            rows = [row | {"rival": one.usd_per_token} for row in rows]
+    rows = [{"volume": float(place), "own": float(cost)} for place, cost in zip(volumes, own, strict=True)]
+    if even is not None and rival is not None:
+        low, high = np.percentile([even.own_at(place) for place in volumes], (5, 95), axis=1)
+        more = zip(rows, low, high, strict=True)
+        rows = [row | {"rival": rival.usd_per_token, "low": float(a), "high": float(b)} for row, a, b in more]
+        columns.append(Column(key="rival", heading=rival.rival.chip.id, style=MILLION_TOKENS))
+        columns += [
+            Column(key=end, heading=f"own chip, {name} of the draws", style=MILLION_TOKENS)
+            for end, name in (("low", "5 %"), ("high", "95 %"))
+        ]
     table = Table(id="volume", title="Cost over volume", columns=tuple(columns), rows=rows)
-    caption = "US dollars for a million output tokens over the chips that share the one-off cost, and on the best chip on offer."
-    return curves_figure(
+    caption = (
+        "US dollars for a million output tokens under traffic over the chips that share the one-off cost, and on the best chip on offer."
+    )
+    figure = curves_figure(
         table, id="volume", title="Break-even", caption=caption, style=MILLION_TOKENS, across=NumberStyle(compact=True),
-        logarithmic=True, wide=True,
+        levels=(Level(name="chips of the plan", at=volume),), logarithmic=True, wide=True,
     )  # fmt: skip
+    # The ends of the draws are of the own chip's colour.
+    ends = {column.heading for column in columns[3:]}
+    for one in figure.option["series"]:
+        if one["name"] in ends:
+            one["lineStyle"] |= {"color": f"@{SERIES[0]}", "width": 1, "type": "dashed"}
+    keys = (replace(one, colour=f"@{SERIES[0]}", mark=Mark.DASHED) if one.name in ends else one for one in figure.keys)
+    return replace(figure, keys=tuple(keys))
 
 
 def _words(parameters: Any) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapeout.design.search import Aim
 from tapeout.hardware.chip_file import chip_text
 from tapeout.report.design_figures import floorplan_figure, front_figure, moved_figure, roofline_figure, volume_figure
 from tapeout.report.design_run import Designed
@@ -10,6 +11,7 @@ from tapeout.report.design_view import (
     JOULES,
     MILLION_TOKENS,
     area_table,
+    best_rival,
     design_row,
     front_table,
     limit_table,
@@ -18,8 +20,8 @@ from tapeout.report.design_view import (
     power_table,
     rival_table,
     served_table,
-    verdict,
 )
+from tapeout.report.design_words import verdict
 from tapeout.report.numbers import COMPACT
 from tapeout.report.page import KeyFigure, Page, Section, render
 from tapeout.report.tables import dump_json, to_csv
@@ -39,7 +41,7 @@ def design_files(found: Designed, *, version: str, date: str) -> dict[str, bytes
 
 def design_page(found: Designed, *, colophon: str) -> str:
     """The page as HTML."""
-    moves = moved_figure(found)
+    moves, most = moved_figure(found), "most cheaply" if found.found.aim is Aim.COST else "with the least energy"
     sections = (
         Section(id="chip", heading="The chip", figures=(floorplan_figure(found),), tables=(parameter_table(found), power_table(found))),
         Section(id="search", heading="The search", figures=(front_figure(found),), tables=(limit_table(found),)),
@@ -48,18 +50,18 @@ def design_page(found: Designed, *, colophon: str) -> str:
         Section(id="sensitivity", heading="What moves it", figures=(moves,)),
     )
     page = Page(
-        title=f"{found.scenario.title}: the chip found", question=f"Which chip would serve {found.scenario.title.lower()} most cheaply?",
+        title=f"{found.scenario.title}: the chip found", question=f"Which chip would serve {found.scenario.title.lower()} {most}?",
         lead=verdict(found), key_figures=_key_figures(found), sections=sections, colophon=(colophon,),
     )  # fmt: skip
     return render(page)
 
 
 def _key_figures(found: Designed) -> tuple[KeyFigure, ...]:
-    rival = found.rivals[0] if found.rivals else None
+    rival, even = best_rival(found), found.even
     against = f"{MILLION_TOKENS.show(rival.usd_per_token)} on {rival.rival.chip.id}" if rival else ""
     return (
-        KeyFigure(label="A million output tokens", value=MILLION_TOKENS.show(found.best.usd_per_token), note=against),
+        KeyFigure(label="A million output tokens", value=MILLION_TOKENS.show(found.usd_per_token), note=against),
         KeyFigure(label="Unit cost", value=DOLLARS.show(found.best.unit_cost), note="before the partner's margin"),
-        KeyFigure(label="Break-even", value=COMPACT.show(found.break_even), note="chips"),
-        KeyFigure(label="Energy of an output token", value=JOULES.show(found.best.joules_per_token), note="at the meter"),
+        KeyFigure(label="Break-even", value=COMPACT.show(even.middle if even else None), note="chips"),
+        KeyFigure(label="Energy of an output token", value=JOULES.show(found.joules_per_token), note="at the meter"),
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tapeout.design.sweep import STAGING
 from tapeout.hardware.parameters import OwnChip
 from tapeout.hardware.power import idle_powers
+from tapeout.performance.best import Serving
 from tapeout.report.design_floorplan import BLOCKS
-from tapeout.report.design_run import Designed, deployment_label
+from tapeout.report.design_run import Against, Designed, Margin, deployment_label
 from tapeout.report.numbers import COUNT, PERCENT, NumberStyle
 from tapeout.report.tables import Column, Row, Table
+from tapeout.units import Dimensionless, Unit
 
 MILLION_TOKENS = NumberStyle(scale=1e6, prefix="$", digits=3)
 DOLLARS = NumberStyle(prefix="$", digits=4)
@@ -21,6 +25,25 @@ HOURLY = NumberStyle(prefix="$", digits=3)
 JOULES = NumberStyle(suffix=" J", digits=3)
 WATTS = NumberStyle(suffix=" W", digits=3)
 SQUARE_MM = NumberStyle(scale=1e6, suffix=" mm²", digits=3)
+NO_ROOM: Dimensionless = 0.02
+"""Room below which a limit binds, as a share of it."""
+PARAMETERS = {
+    "node": "Node",
+    "dies": "Dies",
+    "matrix_units": "Matrix units",
+    "rows": "Rows of a matrix unit",
+    "columns": "Columns of a matrix unit",
+    "formats": "Number formats",
+    "clock_ghz": "Clock, GHz",
+    "on_chip_memory_mib": "On-chip memory, MiB",
+    "memory": "Memory",
+    "stacks": "Stacks or devices of it",
+    "link_gb_per_s": "Links out of the chip, GB/s",
+    "topology": "Scale-up fabric",
+    "domain": "Chips in a domain",
+    "scale_out_gb_per_s": "Links beyond the domain, GB/s",
+    "power_limit_w": "Power limit, W",
+}
 CONSUMERS = {
     "matrix": "Matrix units",
     "vector": "Vector lanes",
@@ -34,30 +57,44 @@ CONSUMERS = {
 
 
 def design_row(found: Designed) -> dict[str, Any]:
-    """What `design.json` holds; money in USD, chips for volumes, None where the design never breaks even."""
-    best, certificate, band = found.best, found.found.certificate, band_of(found)
-    rival = found.rivals[0] if found.rivals else None
+    """What `design.json` holds; money in USD, chips for volumes, None for what is not served or never breaks even.
+
+    Costs, energy, volumes and rates are those under traffic; `steady_state` has what the search went by.
+    """
+    best, certificate, even, rival = found.best, found.found.certificate, found.even, best_rival(found)
+    steady = found.steady_rival
+    peak = found.brief.peak * found.goodput.seconds
     return {
         "scenario": found.scenario.name,
         "own_chip": found.brief.name,
         "aim": found.found.aim.value,
         "best": parameters_row(best.parameters),
-        "usd_per_million_output_tokens": 1e6 * best.usd_per_token,
+        "usd_per_million_output_tokens": _finite(1e6 * found.usd_per_token),
+        "usd_per_million_output_tokens_band": None if even is None else _percentiles(1e6 * even.own),
         "unit_cost_usd": best.unit_cost,
-        "break_even_units": found.break_even if math.isfinite(found.break_even) else None,
+        "break_even_units": None if even is None else _finite(even.middle),
+        "break_even_band": None if even is None else _percentiles(even.draws) | {"share": float(np.mean(np.isfinite(even.draws)))},
         "evaluated": certificate.combinations + found.looked_at,
-        "binding": found.margins[0].name,
-        "joules_per_output_token": best.joules_per_token,
+        "binding": binding_limits(found)[0].name,
+        "binding_limits": [one.name for one in binding_limits(found)],
+        "joules_per_output_token": _finite(found.joules_per_token),
         "usd_per_chip_hour": best.hour,
         "one_off_usd": best.one_off,
         "power_w": best.power,
         "die_area_mm2": 1e6 * float(found.built.dies.total[0]),
-        "needed_units": found.brief.peak * best.seconds,
+        "needed_units": _finite(peak),
         "volume": found.brief.question.economics.volume,
         "arrives": found.brief.arrives,
         "best_merchant": None if rival is None else rival.rival.chip.id,
         "merchant_usd_per_million_output_tokens": None if rival is None else 1e6 * rival.usd_per_token,
-        "break_even_band": band,
+        "merchant_usd_per_million_output_tokens_band": None if even is None else _percentiles(1e6 * even.rival),
+        "cheaper_than_best_merchant": None if even is None else float(np.mean(even.own < even.rival)),
+        "steady_state": {
+            "usd_per_million_output_tokens": 1e6 * best.usd_per_token,
+            "joules_per_output_token": best.joules_per_token,
+            "best_merchant": steady.rival.chip.id if steady and math.isfinite(steady.steady_seconds) else None,
+            "merchant_usd_per_million_output_tokens": None if steady is None else _finite(1e6 * steady.steady_usd_per_token),
+        },
         "certificate": {
             "combinations": certificate.combinations,
             "candidates": certificate.candidates,
@@ -66,15 +103,36 @@ def design_row(found: Designed) -> dict[str, Any]:
             "holds": certificate.holds,
         },
         "margins": {one.name: one.margin for one in found.margins},
-        "serves": {one.name: {"output_tokens_per_s_per_chip": one.rate, "sequences_per_rank": one.load} for one in best.served},
+        "serves": {
+            one.name: {
+                "output_tokens_per_s_per_chip": rate,
+                "deployment": getattr(serving, "label", None),
+                "steady_output_tokens_per_s_per_chip": one.rate,
+                "steady_sequences_per_rank": one.load,
+            }
+            for one, serving, rate in zip(best.served, found.goodput.servings, found.goodput.rates, strict=True)
+        },
     }
 
 
-def band_of(found: Designed) -> dict[str, float | None]:
-    """Break-even volume at 5, 50 and 95 % of the draws, and the share of them in which there is one."""
-    draws = found.break_even_draws
-    ends = {f"p{share}": float(np.percentile(draws, share, method="higher")) for share in (5, 50, 95)}
-    return {name: end if math.isfinite(end) else None for name, end in ends.items()} | {"share": float(np.mean(np.isfinite(draws)))}
+def best_rival(found: Designed) -> Against | None:
+    """The chip on offer with the cheapest token under traffic, None where none serves all workloads."""
+    return next((one for one in found.rivals if math.isfinite(one.goodput.seconds)), None)
+
+
+def binding_limits(found: Designed) -> list[Margin]:
+    """The limits with no more room than a step of the search, at least the nearest; without the rule on on-chip memory, which is none."""
+    limits = [one for one in found.margins if one.name != STAGING]
+    return [one for one in limits if one.margin <= max(NO_ROOM, limits[0].margin)]
+
+
+def _percentiles(draws: Annotated[NDArray[np.float64], Unit("1")]) -> dict[str, float | None]:
+    """5, 50 and 95 % of the draws, None for those that are infinite."""
+    return {f"p{share}": _finite(float(np.percentile(draws, share, method="higher"))) for share in (5, 50, 95)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def parameters_row(own: OwnChip) -> dict[str, Any]:
@@ -101,7 +159,7 @@ def parameters_row(own: OwnChip) -> dict[str, Any]:
 def parameter_table(found: Designed) -> Table:
     """The best design and the best point of the grid, side by side."""
     best, on_grid = parameters_row(found.best.parameters), parameters_row(found.found.best.parameters)
-    rows = [{"parameter": name.replace("_", " "), "best": _word(best[name]), "grid": _word(on_grid[name])} for name in best]
+    rows = [{"parameter": heading, "best": _word(best[name]), "grid": _word(on_grid[name])} for name, heading in PARAMETERS.items()]
     columns = (
         Column(key="parameter", heading="Parameter"),
         Column(key="best", heading="Found"),
@@ -135,55 +193,75 @@ def front_table(found: Designed) -> Table:
 
 
 def rival_table(found: Designed) -> Table:
-    """The design and the chips on offer on the same mix, cheapest token first."""
-    own: dict[str, Any] = {
-        "chip": f"{found.brief.name} (own)", "contract": f"at {found.brief.question.economics.volume:,.0f} chips", "hour": found.best.hour,
-        "usd_per_token": found.best.usd_per_token,
-    }  # fmt: skip
-    own |= {one.name: one.rate for one in found.best.served}
-    rows = [own]
-    for each in found.rivals:
-        rates = {one.name: float(part.rate[0]) for one, part in zip(each.workloads, each.carried, strict=True)}
-        rows.append(
-            {"chip": each.rival.chip.id, "contract": each.rival.contract, "hour": each.rival.hour, "usd_per_token": each.usd_per_token}
-            | rates
-        )
+    """The design and the chips on offer on the same mix under traffic, cheapest token first."""
+    names = [one.name for one in found.brief.question.workloads]
+    best = found.best
+    rows: list[Row] = [
+        {
+            "chip": f"{found.brief.name} (own)", "contract": f"at {found.brief.question.economics.volume:,.0f} chips", "hour": best.hour,
+            "usd_per_token": found.usd_per_token, "steady_usd_per_token": best.usd_per_token,
+        }
+        | dict(zip(names, found.goodput.rates, strict=True))
+    ]  # fmt: skip
+    rows += [
+        {
+            "chip": each.rival.chip.id, "contract": each.rival.contract, "hour": each.rival.hour,
+            "usd_per_token": each.usd_per_token, "steady_usd_per_token": each.steady_usd_per_token,
+        }
+        | dict(zip(names, each.goodput.rates, strict=True))
+        for each in found.rivals
+    ]  # fmt: skip
     columns = (
         Column(key="chip", heading="Chip"),
         Column(key="contract", heading="Contract"),
         Column(key="hour", heading="$/chip-hour", style=HOURLY),
         Column(key="usd_per_token", heading="$/Mtok out", style=MILLION_TOKENS),
-        *(Column(key=one.name, heading=f"{one.name}, tokens/s", style=NumberStyle(digits=4)) for one in found.brief.question.workloads),
+        Column(key="steady_usd_per_token", heading="by means", style=MILLION_TOKENS),
+        *(Column(key=name, heading=f"{name}, tokens/s", style=NumberStyle(digits=4)) for name in names),
     )
-    ordered = sorted(rows, key=lambda row: row["usd_per_token"])
-    return Table(id="rivals", title="Against the chips on offer", columns=columns, rows=ordered)
+    return Table(
+        id="rivals", title="Against the chips on offer", columns=columns, rows=sorted(rows, key=lambda row: row["usd_per_token"]),
+        note="Under traffic: Poisson arrivals, at the highest rate at which enough queries keep the limits. By means: where only mean "
+        "latencies must, as in the search.",
+    )  # fmt: skip
 
 
 def served_table(found: Designed) -> Table:
-    """How the design serves each workload."""
+    """How the design serves each workload, under traffic and in the steady state of the search."""
     domain = found.best.parameters.domain
-    rows = [
-        {
-            "workload": one.name, "share": one.weight, "precision": str(one.demand.precision),
-            "deployment": deployment_label(one, domain, part.deployment), "load": part.load, "rate": part.rate,
-        }
-        for one, part in zip(found.brief.question.workloads, found.best.served, strict=True)
-    ]  # fmt: skip
+    workloads = found.brief.question.workloads
+    rows = []
+    for one, part, serving in zip(workloads, found.best.served, found.goodput.servings, strict=True):
+        row = {
+            "workload": one.name, "share": one.weight, "precision": str(one.demand.precision), "steady_rate": part.rate,
+            "steady_deployment": deployment_label(one, domain, part.deployment), "load": part.load,
+        }  # fmt: skip
+        if isinstance(serving, Serving):
+            row |= {"deployment": serving.label, "rate": serving.rate.value, "low": serving.rate.low, "high": serving.rate.high}
+        else:
+            row |= {"deployment": serving.reason, "rate": 0.0}
+        rows.append(row)
+    rate = NumberStyle(digits=4)
     columns = (
         Column(key="workload", heading="Workload"), Column(key="share", heading="Share of tokens", style=PERCENT),
         Column(key="precision", heading="Precision"), Column(key="deployment", heading="Deployment"),
+        Column(key="rate", heading="Tokens/s per chip", style=rate), Column(key="low", heading="Low", style=rate),
+        Column(key="high", heading="High", style=rate), Column(key="steady_deployment", heading="By means: deployment"),
         Column(key="load", heading="Sequences a rank", style=NumberStyle()),
-        Column(key="rate", heading="Tokens/s per chip", style=NumberStyle(digits=4)),
+        Column(key="steady_rate", heading="Tokens/s per chip", style=rate),
     )  # fmt: skip
-    return Table(id="served", title="How it serves", columns=columns, rows=rows)
+    note = "Low and high are the 80 % band of the prediction."
+    return Table(id="served", title="How it serves", columns=columns, rows=rows, note=note)
 
 
 def limit_table(found: Designed) -> Table:
     """The limits from the nearest to the farthest."""
-    rows = [{"limit": one.name, "need": one.given, "allowed": one.allowed, "margin": one.margin} for one in found.margins]
+    rows = [
+        {"limit": one.name, "need": one.given, "allowed": one.allowed, "margin": one.margin, "source": one.source} for one in found.margins
+    ]
     columns = (
         Column(key="limit", heading="Limit"), Column(key="need", heading="Design"), Column(key="allowed", heading="Allowed"),
-        Column(key="margin", heading="Room", style=PERCENT),
+        Column(key="margin", heading="Room", style=PERCENT), Column(key="source", heading="Source"),
     )  # fmt: skip
     return Table(id="limits", title="Limits", columns=columns, rows=rows)
 
@@ -223,41 +301,6 @@ def moved_table(found: Designed) -> Table:
         Column(key="more", heading="With more", style=MILLION_TOKENS), Column(key="against", heading="Stands against it"),
     )  # fmt: skip
     return Table(id="moves", title="What moves the cost of a million output tokens", columns=columns, rows=rows)
-
-
-def verdict(found: Designed) -> tuple[str, ...]:
-    """In words: what the chip costs, whether and why it wins, from how many chips on, and which limit binds."""
-    best, economics, certificate = found.best, found.brief.question.economics, found.found.certificate
-    nearest = found.margins[0]
-    rivalry, *rest = _against(found)
-    return (
-        f"The best chip found makes a million output tokens for {MILLION_TOKENS.show(best.usd_per_token)} at {economics.volume:,.0f} "
-        f"chips, its one-off cost of ${best.one_off / 1e6:,.0f} million included. {rivalry}",
-        *rest,
-        f"The peak of the plan needs {found.brief.peak * best.seconds:,.0f} of them.",
-        f"The limit that binds is {nearest.name}: {nearest.given}; the limit is {nearest.allowed}.",
-        f"Of {certificate.combinations:,} designs on the grid {certificate.candidates:,} can be built and serve all workloads; smaller "
-        f"steps around the best looked at {found.looked_at:,} more.",
-    )
-
-
-def _against(found: Designed) -> list[str]:
-    if not found.rivals or not math.isfinite(found.rivals[0].usd_per_token):
-        return ["No chip on offer serves all of the workloads."]
-    best, rival = found.best, found.rivals[0]
-    ratio = rival.usd_per_token / best.usd_per_token
-    hour, speed = rival.rival.hour / best.hour, best.seconds * rival.rival.hour / 3600 / rival.usd_per_token
-    band, volume = band_of(found), found.break_even
-    even = "At no volume does it break even: its recurring cost alone is above that."
-    if math.isfinite(volume):
-        ends = " to ".join("never" if band[end] is None else f"{band[end]:,.0f}" for end in ("p5", "p95"))
-        even = f"It breaks even from {volume:,.0f} chips on (5 to 95 % of the draws: {ends})."
-    return [
-        f"It {'wins' if ratio > 1 else 'loses'}: on {rival.rival.chip.name}, the cheapest of the chips on offer, they cost "
-        f"{MILLION_TOKENS.show(rival.usd_per_token)}, {ratio:.2f} times as much. An hour of that chip costs {hour:.2f} times as much, "
-        f"and it serves {speed:.2f} times as many tokens.",
-        even,
-    ]
 
 
 def _word(value: Any) -> str:

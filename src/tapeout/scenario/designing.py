@@ -15,13 +15,13 @@ from tapeout.design.economics import Economics
 from tapeout.design.grid import usual_space
 from tapeout.design.space import Space
 from tapeout.design.sweep import Question
-from tapeout.design.throughput import Workload, carried, chip_seconds, mix
+from tapeout.design.throughput import Workload, mix
+from tapeout.design.under_traffic import goodput
 from tapeout.errors import InputError, UnknownNameError, did_you_mean
 from tapeout.hardware.chip import Chip
 from tapeout.hardware.custom import own_chip
 from tapeout.hardware.system import server_of
 from tapeout.performance.best import Demand
-from tapeout.performance.rates import rates
 from tapeout.scenario.contracts import Own
 from tapeout.scenario.document import Document
 from tapeout.scenario.hardware import chips_of
@@ -66,7 +66,8 @@ def brief(
 ) -> Brief:
     """The search for the own chip `name` of the scenario, its first where None, in `volume` chips.
 
-    By default the volume is what the peak of the plan needs of that chip as the scenario states it, and at most what can be booked. The
+    By default the volume is what the peak of the plan needs of that chip as the scenario states it, under traffic, and at most what can
+    be booked. The
     grid is `space`, by default the usual one. The first contract for the chip says whose programme it is, where it stands first and
     how long it lives. Raises InputError for a scenario without an own chip, a chip that arrives after the plan or a volume that is not
     positive, and UnknownNameError for an unknown own chip.
@@ -83,9 +84,7 @@ def brief(
     workloads = _workloads(document, scenario, quarter, like.formats)
     peak = _peak(scenario, workloads, quarter)
     if volume is None:
-        chip = own_chip(like)
-        needed = peak * float(chip_seconds(workloads, [carried(one, rates([(chip, one.numerics)])) for one in workloads])[0])
-        volume = max(1.0, math.ceil(min(booked, needed)))
+        volume = max(1.0, math.ceil(min(booked, peak * goodput(workloads, own_chip(like)).seconds)))
     economics = _economics(scenario, contract, quarter, volume)
     question = Question(space=space or usual_space(like, year=scenario.start.year), workloads=workloads, economics=economics)
     entry = scenario.programmes[contract.programme]
@@ -132,7 +131,7 @@ def _workloads(document: Document, scenario: Scenario, quarter: int, formats: tu
             tpot=model.time_per_output_token,
         )
         if rate > 0:
-            found.append(Workload(name=name, demand=wanted, weight=rate))
+            found.append(Workload(name=name, demand=wanted, weight=rate, attainment=model.attainment))
     return mix(found)
 
 

@@ -189,6 +189,8 @@ def _own_chips(scenario: Scenario) -> Iterator[_Fault]:
     for name, own in scenario.own_chips.items():
         if own.node not in processes():
             yield _unknown(("own_chips", name, "node"), "unknown process node", own.node, processes())
+        if own.base is not None and own.base.node not in processes():
+            yield _unknown(("own_chips", name, "base", "node"), "unknown process node", own.base.node, processes())
         if own.memory.generation not in memories():
             yield _unknown(("own_chips", name, "memory", "generation"), "unknown memory generation", own.memory.generation, memories())
         if own.package not in packagings():
@@ -197,7 +199,8 @@ def _own_chips(scenario: Scenario) -> Iterator[_Fault]:
             error = InputError("the name of a chip on the market", given=name, hint="take another name")
             yield _Fault(("own_chips", name), error)
         try:
-            if own.node in processes() and own.memory.generation in memories():
+            nodes = {own.node, *((own.base.node,) if own.base else ())}
+            if nodes <= set(processes()) and own.memory.generation in memories():
                 own_chip(own.parameters(name))
         except InputError as error:
             yield _Fault(("own_chips", name), error)

@@ -112,6 +112,18 @@ class OwnLink(Entry):
     domain: Annotated[int, Whole(1)] = Field(description="Chips in one domain.")
 
 
+class OwnBase(Entry):
+    """Dies below the compute dies, which hold the interfaces to memory, links and host, and memory of their own."""
+
+    node: Line = Field(description="Id of a process node, such as tsmc-6.")
+    dies: Annotated[int, Whole(1, 64)] = Field(description="Base dies in the package; compute dies and stacks divide into them.")
+    on_chip_memory: Annotated[Bytes, Quantity("B", positive=True)] = Field(description="SRAM of all base dies, such as 256 MiB.")
+
+    def layer(self) -> hardware.BaseLayer:
+        """The same as the hardware model takes it."""
+        return hardware.BaseLayer(node=self.node, dies=self.dies, on_chip_memory=self.on_chip_memory)
+
+
 class OwnChip(Entry):
     """Parameters of a chip of the company's own design, counted over the whole chip; its peak, power, area and cost follow from them."""
 
@@ -137,6 +149,7 @@ class OwnChip(Entry):
     die_to_die: Annotated[BytesPerSecond | None, Quantity("B/s")] = Field(
         None, description="Bandwidth out of one die to its neighbours in one direction; that of the memory at the die unless said."
     )
+    base: OwnBase | None = Field(None, description="Dies of an older node below the compute dies; none unless said.")
 
     def parameters(self, name: str) -> hardware.OwnChip:
         """The parameters of this chip, named `name`, as the hardware model takes them."""
@@ -145,5 +158,5 @@ class OwnChip(Entry):
             columns=self.columns, formats=self.formats, clock=self.clock, on_chip_memory=self.on_chip_memory, memory=self.memory.generation,
             stacks=self.memory.stacks, link_bandwidth=self.link.bandwidth, domain=self.link.domain, topology=self.link.topology,
             scale_out=self.scale_out, spare=self.spare, power_limit=self.power_limit, vector_lanes=self.vector_lanes,
-            voltage=self.voltage, die_to_die=self.die_to_die,
+            voltage=self.voltage, die_to_die=self.die_to_die, base=self.base.layer() if self.base else None,
         )  # fmt: skip
