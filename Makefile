@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
-.PHONY: demo test check bench bench-peers bench-simulators setup lock
+.PHONY: demo test check bench bench-peers bench-simulators bench-products setup lock
 demo: $(STAMP)
 	$(BIN)/tapeout plan scenarios/openai-2023.yaml --out out/openai-2023
 
@@ -28,11 +28,15 @@ bench: $(STAMP)
 # Other predictors on the same measured cases, each in an environment of its own; CASES names a file of your own measurements.
 bench-peers: $(STAMP) | $(UV)
 	$(BIN)/python -m benchmarks.peers $(if $(CASES),--cases $(CASES))
-	$(if $(CASES),,$(MAKE) bench-simulators)
+	$(if $(CASES),,$(MAKE) bench-simulators bench-products)
 
 # Other simulators of serving on the same traffic.
 bench-simulators: $(STAMP) | $(UV)
 	$(BIN)/python -m benchmarks.peers.simulators
+
+# Simulators of matrix arrays on the same products.
+bench-products: $(STAMP) | $(UV)
+	$(BIN)/python -m benchmarks.peers.products
 
 setup: $(STAMP)
 

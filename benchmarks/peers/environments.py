@@ -22,11 +22,17 @@ class SetupError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A predictor to compare with: its name, what to install, and the driver beside this file."""
+    """A predictor to compare with: its name, what to install, the driver beside this file, and what it needs without saying so."""
 
     name: str
     requirement: str
     driver: str
+    besides: tuple[str, ...] = ()
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """All that is installed."""
+        return (self.requirement, *self.besides)
 
     @property
     def script(self) -> Path:
@@ -46,18 +52,18 @@ def environment(peer: Peer) -> Path:
     folder = FOLDER / peer.name.lower()
     python = folder / "bin" / "python"
     stamp = folder / STAMP
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == peer.requirement:
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == "\n".join(peer.requirements):
         return python
     shutil.rmtree(folder, ignore_errors=True)
     local = ROOT / ".uv" / "bin" / "uv"
     uv = str(local) if local.is_file() else shutil.which("uv")
     if uv:
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
-        _run([uv, "pip", "install", "--quiet", "--python", str(python), peer.requirement])
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), *peer.requirements])
     else:
         _run([sys.executable, "-m", "venv", str(folder)])
-        _run([str(python), "-m", "pip", "install", "--quiet", peer.requirement])
-    stamp.write_text(peer.requirement, encoding="utf-8")
+        _run([str(python), "-m", "pip", "install", "--quiet", *peer.requirements])
+    stamp.write_text("\n".join(peer.requirements), encoding="utf-8")
     return python
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tapeout import __version__
+from tapeout.commands.clusters import ClusterOption, cluster_at
 from tapeout.commands.printing import print_table
 from tapeout.console import Output, OutputOption, say, today
 
@@ -27,17 +28,27 @@ def design(
     volume: Annotated[float | None, typer.Option(help="Chips that share the one-off cost; what the plan needs by default.")] = None,
     objective: Annotated[Objective, typer.Option(help="What an output token should have least of: dollars or joules.")] = Objective.COST,
     workers: Annotated[int | None, typer.Option(help="Processes at work; one for each processor by default.", min=1)] = None,
+    cluster: ClusterOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Search a grid of a million chips for the one that serves the scenario's models most cheaply, and say why it wins or loses."""
     from tapeout.design.search import Aim
-    from tapeout.report import design_page, design_run, design_view, files
+    from tapeout.report import design_page, design_run, design_view, design_words, files
     from tapeout.report.tables import dump_json
 
     files.prepare_folder(out)
-    found = design_run.designed(
-        scenario, name=chip, volume=volume, aim=Aim(objective), workers=workers, keep_in=out, version=__version__, say=say
-    )
+    with cluster_at(cluster, workers) as elsewhere:
+        found = design_run.designed(
+            scenario,
+            name=chip,
+            volume=volume,
+            aim=Aim(objective),
+            workers=workers,
+            cluster=elsewhere,
+            keep_in=out,
+            version=__version__,
+            say=say,
+        )
     written = files.write_files(out, design_page.design_files(found, version=__version__, date=today()))
     say(f"wrote {len(written)} files to {out}; open {out / 'design.html'}")
     if output is Output.JSON:
@@ -47,5 +58,5 @@ def design(
     if output is Output.TABLE:
         print_table(design_view.rival_table(found), output)
         print_table(design_view.limit_table(found), output)
-        for sentence in design_view.verdict(found):
+        for sentence in design_words.verdict(found):
             typer.echo(sentence)

@@ -22,7 +22,7 @@ from tapeout.design.space import Space
 from tapeout.design.store import Store
 from tapeout.design.throughput import Carried, Workload, carried
 from tapeout.errors import CancelledError
-from tapeout.fleet.parallel import crew
+from tapeout.fleet.parallel import Cluster, crew
 from tapeout.hardware.chip import Chip
 from tapeout.hardware.custom import own_chip
 from tapeout.hardware.designs import Areas, Powers
@@ -118,14 +118,17 @@ def carried_by(question: Question, wanted: Numbers) -> tuple[Carried, ...]:
     return tuple(carried(one, point_rates(some, one.numerics, question.space.formats)) for one in question.workloads)
 
 
-def sweep(question: Question, *, workers: int | None, store: Store | None, say: Say) -> tuple[Built, Numbers, tuple[Carried, ...]]:
+def sweep(
+    question: Question, *, workers: int | None, cluster: Cluster | None = None, store: Store | None, say: Say
+) -> tuple[Built, Numbers, tuple[Carried, ...]]:
     """All designs that can be built, the points that they use in rising order, and what those carry of each workload.
 
-    In `workers` processes, as many as there are processors where None; what `store` holds of an earlier run is not done again. The outcome
-    depends neither on the number of processes nor on where a run was interrupted. Raises CancelledError where it is.
+    In `workers` processes, as many as there are processors where None, or on a cluster; what `store` holds of an earlier run is not done
+    again. The outcome depends neither on where and in how many processes nor on where a run was interrupted. Raises CancelledError where
+    it is.
     """
     size = question.space.size
-    with crew(question, workers) as run:
+    with crew(question, workers, cluster) as run:
         try:
             starts = list(range(0, size, DESIGNS_PER_JOB))
             say(f"{size:,} designs: limits and costs")

@@ -1,4 +1,7 @@
-"""The same work on many jobs in several processes, which get what all of them need once; an interrupt reaches only the one that asks."""
+"""The same work on many jobs in several processes, here or on a cluster, which get what all of them need once.
+
+An interrupt reaches only the one that asks.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 Job = TypeVar("Job")
@@ -23,12 +27,21 @@ class Crew(Protocol):
         ...
 
 
-@contextlib.contextmanager
-def crew(shared: Shared, workers: int | None = None) -> Iterator[Crew]:
-    """A crew of so many processes, as many as there are processors where None; of one, this process alone.
+Cluster = Callable[[Any], AbstractContextManager[Crew]]
+"""Makes a crew of other machines' processes for the shared value that it is given; `dask_cluster.connected` gives one."""
 
-    Functions and jobs must be known by name in a module, as for `pickle`. Leaving early drops the jobs that have not begun.
+
+@contextlib.contextmanager
+def crew(shared: Shared, workers: int | None = None, cluster: Cluster | None = None) -> Iterator[Crew]:
+    """A crew of so many processes, as many as there are processors where None; of one, this process alone; or that of a cluster.
+
+    Functions must be known by name in a module, and jobs and results are copied, as by `pickle`. Leaving early drops the jobs that have
+    not begun.
     """
+    if cluster is not None:
+        with cluster(shared) as elsewhere:
+            yield elsewhere
+        return
     count = workers or os.cpu_count() or 1
     if count == 1:
 

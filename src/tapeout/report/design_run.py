@@ -3,65 +3,69 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tapeout.cost.draws import Draws, quantity_at
-from tapeout.cost.nre import one_off_cost
-from tapeout.cost.unit import Level, price_with_margin
-from tapeout.cost.unit_draws import unit_draws
-from tapeout.design.economics import Economics, break_even_volume
+from tapeout.design.economics import Economics
 from tapeout.design.kin import on_chip_memory_per_peak
 from tapeout.design.refine import neighbours, only, refined
-from tapeout.design.search import Aim, Design, Found, search
+from tapeout.design.search import Aim, Design, Found, JoulesPerToken, search
 from tapeout.design.space import Space
 from tapeout.design.sweep import STAGING
-from tapeout.design.throughput import Carried, Workload, carried, chip_seconds, deployments_for
-from tapeout.errors import InfeasibleError, InputError
+from tapeout.design.throughput import Workload, carried, chip_seconds, deployments_for
+from tapeout.design.under_traffic import Goodput, goodput
+from tapeout.errors import InfeasibleError
+from tapeout.fleet.parallel import Cluster
 from tapeout.hardware.chip import Chip, NumberFormat
-from tapeout.hardware.custom import own_chip, peak
+from tapeout.hardware.custom import kin_generation, own_chip, peak
 from tapeout.hardware.designs import designs_of
 from tapeout.hardware.limits import Built, build, limits_of
 from tapeout.hardware.parameters import OwnChip
-from tapeout.hardware.process import process
 from tapeout.performance.rates import rates
-from tapeout.provenance import Grade, Sourced
+from tapeout.report.design_break_even import BreakEven, break_even
 from tapeout.scenario.designing import Brief, Rival, brief, demand_for
 from tapeout.scenario.document import read_document
 from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.schema import Scenario
-from tapeout.sourcing.quotes import Basis, hour_price
-from tapeout.units import MIB, Dimensionless, Unit, UsdPerHour, UsdPerToken
+from tapeout.units import HOUR, MIB, Dimensionless, SecondsPerToken, UsdPerToken
 
-Array = NDArray[np.float64]
 Say = Callable[[str], None]
-DRAWS = 20_000
 STEP = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """A chip on offer serving the same mix: its token's cost, infinity where it does not serve all of it, and what it carries."""
+    """A chip on offer serving the same mix: what it carries under traffic, and in the steady state that the search looks at."""
 
     rival: Rival
-    usd_per_token: UsdPerToken
-    carried: tuple[Carried, ...]
     workloads: tuple[Workload, ...]
+    goodput: Goodput
+    steady_seconds: SecondsPerToken
+
+    @property
+    def usd_per_token(self) -> UsdPerToken:
+        """Cost of an output token under traffic, infinity where it does not serve all of the mix."""
+        return self.rival.hour / HOUR * self.goodput.seconds
+
+    @property
+    def steady_usd_per_token(self) -> UsdPerToken:
+        """The same where only mean latencies must keep the limits."""
+        return self.rival.hour / HOUR * self.steady_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
-    """How far the design is inside a limit, as a share of it; `given` and `allowed` in words."""
+    """How far the design is inside a limit, as a share of it; `given` and `allowed` in words, and where the limit is from."""
 
     name: str
     margin: Dimensionless
     given: str
     allowed: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +80,38 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Designed:
-    """All that is told of a design. `break_even` are chips: in the middle, and draws of it (infinity where there is none)."""
+    """All that is told of a design; `rivals` with the cheapest token under traffic first, `even` against the first of them.
+
+    `even` is None where no rival or not the design serves all workloads.
+    """
 
     scenario: Scenario
     brief: Brief
     found: Found
     best: Design
+    goodput: Goodput
     looked_at: int
     chip: Chip
     built: Built
     margins: tuple[Margin, ...]
     rivals: tuple[Against, ...]
-    break_even: Dimensionless
-    break_even_draws: Annotated[Array, Unit("1")]
+    even: BreakEven | None
     moved: tuple[Moved, ...]
+
+    @property
+    def usd_per_token(self) -> UsdPerToken:
+        """Cost of an output token of the design under traffic."""
+        return self.best.hour / HOUR * self.goodput.seconds
+
+    @property
+    def joules_per_token(self) -> JoulesPerToken:
+        """Energy of an output token of the design at the meter, under traffic."""
+        return float(self.brief.question.economics.watts_at_meter(self.best.power)) * self.goodput.seconds
+
+    @property
+    def steady_rival(self) -> Against | None:
+        """The rival with the cheapest token in steady state."""
+        return min(self.rivals, key=lambda one: one.steady_usd_per_token, default=None)
 
 
 def designed(
@@ -99,6 +121,7 @@ def designed(
     volume: Dimensionless | None,
     aim: Aim,
     workers: int | None,
+    cluster: Cluster | None = None,
     keep_in: Path,
     version: str,
     say: Say,
@@ -108,18 +131,22 @@ def designed(
     document = read_document(path)
     scenario = scenario_of(document)
     asked = brief(document, scenario, name, volume, space)
-    found = search(asked.question, aim=aim, workers=workers, keep_in=keep_in, version=version, say=say)
+    found = search(asked.question, aim=aim, workers=workers, cluster=cluster, keep_in=keep_in, version=version, say=say)
     say("smaller steps around the best")
     best, looked_at = refined(found, say=say)
     named = dataclasses.replace(best.parameters, id=asked.name, name=scenario.own_chips[asked.name].title or asked.name)
     best = dataclasses.replace(best, parameters=named)
     chip = own_chip(named)
+    say("the design and the chips on offer under traffic")
+    own = goodput(asked.question.workloads, chip)
     rivals = tuple(sorted((_against(scenario, asked, rival) for rival in asked.rivals), key=lambda one: one.usd_per_token))
-    middle, draws = _break_even(scenario, asked, best, chip, rivals[0] if rivals else None)
+    even = None
+    if rivals and math.isfinite(rivals[0].goodput.seconds) and math.isfinite(own.seconds):
+        even = break_even(scenario, asked, best, own, rivals[0].rival, rivals[0].goodput)
     built = build(designs_of((named,)))
     return Designed(
-        scenario=scenario, brief=asked, found=found, best=best, looked_at=looked_at, chip=chip, built=built, margins=_margins(named, built),
-        rivals=rivals, break_even=middle, break_even_draws=draws, moved=(*_moved_parameters(found, best), *_moved_world(asked, best)),
+        scenario=scenario, brief=asked, found=found, best=best, goodput=own, looked_at=looked_at, chip=chip, built=built,
+        margins=_margins(named, built), rivals=rivals, even=even, moved=(*_moved_parameters(found, best), *_moved_world(asked, best)),
     )  # fmt: skip
 
 
@@ -132,46 +159,8 @@ def _against(scenario: Scenario, asked: Brief, rival: Rival) -> Against:
     liked = {name: scenario.models[name].precision for name in scenario.models}
     workloads = tuple(demand_for(one, rival.chip, liked[one.name]) for one in asked.question.workloads)
     found = tuple(carried(one, rates([(rival.chip, one.numerics)])) for one in workloads)
-    cost = rival.hour / 3600 * float(chip_seconds(workloads, found)[0])
-    return Against(rival=rival, usd_per_token=cost, carried=found, workloads=workloads)
-
-
-def _break_even(scenario: Scenario, asked: Brief, best: Design, chip: Chip, rival: Against | None) -> tuple[float, Array]:
-    """Chips from which the design is no dearer than the best chip on offer, in the middle and as draws of cost, one-off cost and price."""
-    if rival is None or not np.isfinite(rival.usd_per_token):
-        return 0.0, np.zeros(1)
-    economics, draws = asked.question.economics, Draws(count=DRAWS)
-
-    def chips(cost: Array, one_off: Array, other: Array) -> Array:
-        price = price_with_margin(cost, economics.margin)
-        recurring = economics.usd_per_hour(price, best.power)
-        return break_even_volume(recurring, economics.usd_per_hour(price + one_off, best.power) - recurring, best.seconds, other)
-
-    middle = chips(np.asarray(best.unit_cost), np.asarray(best.one_off), np.asarray(rival.usd_per_token))
-    spent = asked.one_off or _one_offs(best, chip)
-    drawn = quantity_at(_ranged(spent[1], spent[0], spent[2]), draws.normal("one-off cost")) * (best.one_off / spent[1])
-    hour = _ranged(rival.rival.hour, *_ends(rival.rival, scenario))
-    other = rival.usd_per_token * quantity_at(hour, draws.normal("price of the rival")) / rival.rival.hour
-    return float(middle), chips(unit_draws(chip, draws).unit, drawn, other)
-
-
-def _one_offs(best: Design, chip: Chip) -> tuple[float, float, float]:
-    area = chip.silicon.die_area.value if chip.silicon and chip.silicon.die_area else 0.0
-    low, middle, high = (one_off_cost(process(best.parameters.node), area, level).total for level in Level)
-    return low, middle, high
-
-
-def _ends(rival: Rival, scenario: Scenario) -> tuple[UsdPerHour, UsdPerHour]:
-    """Low and high of a rival's hour, in proportion to the band of its quotes; no band where none are known."""
-    try:
-        quoted = hour_price(rival.chip, Basis.RESERVED if rival.rented else Basis.OWN, str(scenario.start))
-    except InputError:
-        return rival.hour, rival.hour
-    return rival.hour * quoted.low / quoted.value, rival.hour * quoted.high / quoted.value
-
-
-def _ranged(value: float, low: float, high: float) -> Sourced[float]:
-    return Sourced(value=value, low=low, high=high, source="", place="", grade=Grade.DERIVED)
+    seconds = float(chip_seconds(workloads, found)[0])
+    return Against(rival=rival, workloads=workloads, goodput=goodput(workloads, rival.chip), steady_seconds=seconds)
 
 
 def _margins(own: OwnChip, built: Built) -> tuple[Margin, ...]:
@@ -179,13 +168,14 @@ def _margins(own: OwnChip, built: Built) -> tuple[Margin, ...]:
     follows = {"lowest supply"} | ({"clock"} if own.voltage is None else set())
     rows = []
     for limit in limits_of(built):
-        given, allowed, _ = limit.words(0)
+        given, allowed, source = limit.words(0)
         if np.isfinite(limit.allowed[0]) and limit.name not in follows:
-            rows.append(Margin(name=limit.name, margin=float(limit.margin[0]), given=given, allowed=allowed))
+            rows.append(Margin(name=limit.name, margin=float(limit.margin[0]), given=given, allowed=allowed, source=source))
     need = float(peak(own)[NumberFormat.BF16]) * on_chip_memory_per_peak(own.formats) if NumberFormat.BF16 in own.formats else 0.0
     if need > 0:
         held, least = (f"{size / MIB:.0f} MiB" for size in (own.on_chip_memory, need))
-        rows.append(Margin(name=STAGING, margin=own.on_chip_memory / need - 1, given=held, allowed=f"at least {least}"))
+        source = f"the least of {kin_generation(own.formats)}'s kin for its peak"
+        rows.append(Margin(name=STAGING, margin=own.on_chip_memory / need - 1, given=held, allowed=f"at least {least}", source=source))
     return tuple(sorted(rows, key=lambda one: one.margin))
 
 
@@ -224,7 +214,7 @@ def _moved_world(asked: Brief, best: Design) -> list[Moved]:
 
     named = {
         "volume": "volume", "price of electricity": "energy_price", "cost of the place": "hosting", "cost of capital": "rate",
-        "price of server and network": "host_price",
+        "server and network": "host_price",
     }  # fmt: skip
     rows = [Moved(name=f"{name}, half and twice", less=scaled(field, 0.5), more=scaled(field, 2.0)) for name, field in named.items()]
     rows.append(
