@@ -20,6 +20,7 @@ def watch(frame, event, _):
         sys.setprofile(None)
         os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without
 sys.setprofile(watch)
 main()
 """
