@@ -361,7 +361,7 @@ def test_a_stopped_solver_keeps_its_best_plan_and_says_so(run: Callable[..., Ran
 
 def test_a_stop_during_the_worths_writes_nothing(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     solve = planning.solve
-    monkeypatch.setattr("tapeout.sourcing.worth.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
+    monkeypatch.setattr("tapeout.appraisal.bracket.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
     ran = run("plan", str(ROOT / "scenarios/lab-2026.yaml"), "--out", str(tmp_path / "run"))
     assert ran.code == 130
     assert not (tmp_path / "run").exists()

@@ -40,7 +40,7 @@ COUNTS = {
 FOR_OTHERS = {"user-supplied": "cited by chip files that users write"}
 WITH_TORCH = "tapeout.calibration.benchmark_torch"  # needs an extra
 # Mutable state lives inside the simulator, the solver, and the builder that a parser feeds.
-MUTABLE = ("tapeout.serving.", "tapeout.sourcing.", "tapeout.scenario.nodes.TreeBuilder")
+MUTABLE = ("tapeout.serving.", "tapeout.sourcing.", "tapeout.appraisal.walk.Walk", "tapeout.scenario.nodes.TreeBuilder")
 CITATION = re.compile(r"\[([a-z][a-z0-9]*(?:-[a-z0-9]+)*), (?:eq\.|p\.|table |fig\.|sec\.|ch\.|§)")
 QUANTITY = re.compile(r"\s*[+-]?[\d_]*\.?\d[\d_]*(?:[eE][+-]?\d+)?\s*(\S.*?)?\s*$")
 

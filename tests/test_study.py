@@ -16,14 +16,21 @@ from tapeout.report.assumptions import WORST_FIRST
 from tapeout.report.plan_evidence import evidence
 from tapeout.report.plan_run import plan_record, run
 from tapeout.report.plan_words import own_chip_answer, summary
-from tapeout.sourcing.finance import cash_by_quarter, levelised_cost_per_query, unmet_share
+from tapeout.sourcing.accounts import cash_by_node, levelised_cost_per_query, unmet_share
 
 SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=lambda path: path.stem)
 def found(request: pytest.FixtureRequest) -> study.PlanStudy:
-    return study.plan(request.param, gap=1e-2, time_limit=60.0, say=lambda _: None)
+    return study.plan(request.param, study.Wanted(gap=1e-2, time_limit=60.0, appraised=study.Appraised.NOT), lambda _: None)
+
+
+@pytest.fixture(scope="module", params=[("startup", None), ("lab-2026", 2)], ids=["startup", "lab-2026 on a tree"])
+def appraised(request: pytest.FixtureRequest) -> study.PlanStudy:
+    name, scenarios = request.param
+    path = next(path for path in SCENARIOS if path.stem == name)
+    return study.plan(path, study.Wanted(gap=2e-2, scenarios=scenarios), lambda _: None)
 
 
 def test_the_plan_passes_its_certificate(found: study.PlanStudy) -> None:
@@ -60,18 +67,33 @@ def test_the_bands_of_the_throughputs_are_those_of_the_predictions(found: study.
         assert bands[chip].generation == found.chips.by_name[chip].generation
 
 
-def test_what_the_bands_do_is_told_and_lies_around_the_plan(found: study.PlanStudy) -> None:
-    ends, plan = found.throughput, found.plan
+def test_what_the_bands_do_is_told_and_lies_around_the_plan(appraised: study.PlanStudy) -> None:
+    found, ends = appraised, appraised.throughput
+    plan = found.information.mean if found.information else found.plan  # on a tree, of the plan for the mean of the futures
     assert ends is not None
     assert ends.cost_low < plan.cost < ends.cost_high
     assert ends.unmet_low <= unmet_share(plan) < ends.unmet_high < 1
     assert ends.query_low <= levelised_cost_per_query(plan) * (1 + 1e-9) < ends.query_high
     record = plan_record(found)
     assert (record["cost_low_usd"], record["cost_high_usd"], record["unmet_share_high"]) == (ends.cost_low, ends.cost_high, ends.unmet_high)
-    generations = {chip.generation for chip in found.chips.by_name.values()}
+    generations = {found.chips.by_name[offer.chip].generation for offer in plan.problem.offers}
     assert set(record["throughput_band"]["generations"]) == generations
     assert "independently" in record["throughput_band"]["rule"]
     assert "80 % bands" in " ".join(summary(found))
+
+
+def test_a_plan_on_a_tree_is_told_with_what_knowing_is_worth_and_how_it_fares(appraised: study.PlanStudy) -> None:
+    if appraised.problem.tree.leaves.size == 1:
+        assert appraised.information is None
+        assert not appraised.out_of_sample
+        return
+    assert appraised.information is not None
+    assert appraised.information.evpi_at_most >= 0
+    assert appraised.information.vss_at_most >= appraised.information.vss_at_least
+    assert [one.policy for one in appraised.out_of_sample] == ["this plan", "rent everything", "buy a year ahead", "plan for the mean"]
+    record = plan_record(appraised)
+    assert {"information", "out-of-sample", "reduction", "contract-worth"} <= set(record["appraisal"])
+    assert all(one.low <= one.most_to_pay <= one.high for one in appraised.worths)
 
 
 def test_every_throughput_is_shown_with_its_band_source_and_grade(found: study.PlanStudy) -> None:
@@ -97,7 +119,7 @@ def test_every_kind_of_fact_behind_the_plan_is_shown(found: study.PlanStudy) -> 
 
 
 def test_cash_stays_inside_the_budget(found: study.PlanStudy) -> None:
-    assert np.all(cash_by_quarter(found.plan) <= found.problem.budget * (1 + 1e-6))
+    assert np.all(cash_by_node(found.plan) <= found.problem.budget * (1 + 1e-6))
 
 
 def test_the_record_is_complete_and_finite(found: study.PlanStudy) -> None:
@@ -110,7 +132,7 @@ def test_the_record_is_complete_and_finite(found: study.PlanStudy) -> None:
 def test_the_words_say_what_the_numbers_say(found: study.PlanStudy) -> None:
     words = " ".join(summary(found))
     assert ("All demand is met" in words) == (unmet_share(found.plan) < 5e-4)
-    assert own_chip_answer(found.plan).startswith("start") == bool(found.plan.starts.sum() > 0.5)
+    assert own_chip_answer(found.plan, len(found.problem.programmes)).startswith("start") == bool(found.plan.starts.sum() > 0.5)
     for worth in found.worths:
         assert worth.spend > 0
         if worth.most_to_pay < 0.9 * worth.spend:

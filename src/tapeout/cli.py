@@ -15,10 +15,13 @@ from typing import Annotated
 import typer
 
 from tapeout import __version__
+from tapeout.commands.backtest import backtest
+from tapeout.commands.compare import compare
 from tapeout.commands.cost import cost
 from tapeout.commands.design import design
 from tapeout.commands.export import export
 from tapeout.commands.goodput import goodput
+from tapeout.commands.plan import plan
 from tapeout.commands.price import price
 from tapeout.commands.printing import print_table
 from tapeout.commands.programme import programme
@@ -67,31 +70,7 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-@app.command()
-def plan(
-    scenario: Annotated[Path, typer.Argument(help="The scenario file (YAML).")],
-    out: Annotated[Path, typer.Option(help="The folder to write inputs, tables, plan.json and report.html to.")],
-    gap: Annotated[float, typer.Option(help="Stop when the cost is proven within this share of the optimum.")] = 1e-3,
-    time_limit: Annotated[str, typer.Option(help="Stop the solver after this time.")] = "60 s",
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Plan what to rent, buy, lease and build, by quarter, and write the report."""
-    from tapeout import study
-    from tapeout.report import files, plan_run
-
-    if not 0 < gap < 1:
-        raise InputError("--gap must lie between 0 and 1", given=gap)
-    folder = files.prepare_folder(out)
-    found = study.plan(scenario, gap=gap, time_limit=seconds("--time-limit", time_limit), say=say)
-    written = files.write_run(folder, plan_run.run(found, version=__version__, date=today()))
-    print_table(plan_run.summary_table(found), output)
-    say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
-    if found.plan.status == "cancelled":
-        raise CancelledError(f"stopped; what was written is the best plan so far, proven within {found.plan.gap:.2%} of the optimum")
-    if found.plan.status != "optimal":
-        raise LimitNotMetError(f"the solver stopped at a gap of {found.plan.gap:.2%}, above {gap:.2%}; raise --time-limit or --gap")
-
-
+app.command()(plan)
 app.command()(price)
 
 
@@ -130,6 +109,8 @@ def frontier(
 app.command()(export)
 app.command()(goodput)
 app.command()(programme)
+app.command()(compare)
+app.command()(backtest)
 
 
 @app.command()

@@ -113,8 +113,38 @@ class UnsupportedModelError(InputError):
     """A model whose family or operators are not modelled, or whose configuration is incomplete or impossible."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A constraint that takes part in a conflict: its `kind`, such as allocation, and whose it is; a budget is nobody's."""
+
+    kind: str
+    item: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.item}" if self.item else self.kind
+
+
 class InfeasibleError(InputError):
-    """A plan that cannot exist; the message names the constraints in conflict."""
+    """A plan that cannot exist; the message names the constraints in conflict, and `conflicts` has them for whoever knows their lines."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        place: Place | None = None,
+        given: object = None,
+        allowed: str | Iterable[str] | None = None,
+        hint: str | None = None,
+        conflicts: Sequence[Conflict] = (),
+    ) -> None:
+        self.conflicts = tuple(conflicts)
+        super().__init__(what, place=place, given=given, allowed=allowed, hint=hint)
+
+    def at(self, place: Place) -> InfeasibleError:
+        """The same error, said of `place`; a place that is already known is kept."""
+        if self.place is not None:
+            return self
+        return InfeasibleError(self.what, place=place, given=self.given, allowed=self.allowed, hint=self.hint, conflicts=self.conflicts)
 
 
 class UnsupportedTrialError(TapeoutError):

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tapeout.sourcing.problem import ContractKind, Offer, Problem, Programme, Site
+from tapeout.outlook.tree import single, tree_of
+from tapeout.sourcing.problem import ContractKind, Offer, Problem, Programme, ProgrammeOutcome, Site
 from tapeout.units import QUARTER
 
 
@@ -26,15 +27,39 @@ def site(identifier, quarters, *, available=np.inf, capex=0.0, rent=0.0, energy=
     return Site(id=identifier, **series, **({"lead": 0, "pue": 1.0, "load": 1.0} | fields))
 
 
-def programme(identifier, spend, *, lead=1, first_start=0, last_start=99):
-    return Programme(id=identifier, spend=np.array(spend, dtype=float), lead=lead, first_start=first_start, last_start=last_start)
+def outcome(name, probability, spend, *, lead, revealed):
+    return ProgrammeOutcome(name=name, probability=probability, spend=np.array(spend, dtype=float), lead=lead, revealed=revealed)
 
 
-def problem(offers, demand, *, sites=None, programmes=(), penalty=np.inf, budget=np.inf, discount=0.0, **fields):
+def programme(identifier, spend, *, lead=1, first_start=0, last_start=99, **fields):
+    spend = np.array(spend, dtype=float)
+    return Programme(id=identifier, spend=spend, lead=lead, first_start=first_start, last_start=last_start, **fields)
+
+
+def branching(quarters, **splits):
+    """A tree whose paths all split in some quarters, such as `q2=(0.5, 0.5)`; its nodes stand quarter by quarter."""
+    quarter, parent, probability, names, last = [0], [-1], [1.0], [""], [0]
+    for now in range(1, quarters):
+        chances, nodes = splits.get(f"q{now}", (1.0,)), []
+        for above in last:
+            for branch, chance in enumerate(chances):
+                nodes.append(len(quarter))
+                quarter.append(now)
+                parent.append(above)
+                probability.append(probability[above] * chance)
+                names.append(f"branch {branch}" if len(chances) > 1 else "")
+        last = nodes
+    return tree_of(quarter, parent, probability, tuple(names))
+
+
+def problem(offers, demand, *, tree=None, sites=None, programmes=(), penalty=np.inf, budget=np.inf, discount=0.0, **fields):
+    """A problem whose series run over the nodes of a tree, which is one path where none is given."""
     demand = np.atleast_2d(np.asarray(demand, dtype=float))
     models, quarters = demand.shape
+    tree = single(quarters) if tree is None else tree
     return Problem(
-        quarters=tuple(f"Q{quarter}" for quarter in range(quarters)),
+        quarters=tuple(f"Q{quarter}" for quarter in range(tree.quarters)),
+        tree=tree,
         models=tuple(f"model-{index}" for index in range(models)),
         demand=demand,
         volume=demand * QUARTER,
@@ -90,4 +115,6 @@ def full_case():
 
 @pytest.fixture(scope="session")
 def make():
-    return SimpleNamespace(offer=offer, site=site, programme=programme, problem=problem, full_case=full_case)
+    return SimpleNamespace(
+        offer=offer, site=site, programme=programme, outcome=outcome, branching=branching, problem=problem, full_case=full_case
+    )

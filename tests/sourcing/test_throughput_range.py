@@ -8,9 +8,10 @@ import pytest
 from scipy.optimize import linprog
 
 from tapeout.errors import InfeasibleError
-from tapeout.sourcing.finance import levelised_cost_per_query, unmet_share
-from tapeout.sourcing.plan import reordered, solve
+from tapeout.sourcing.accounts import levelised_cost_per_query, unmet_share
 from tapeout.sourcing.problem import ContractKind
+from tapeout.sourcing.reordering import reordered
+from tapeout.sourcing.search import solve
 from tapeout.sourcing.throughput_range import ThroughputBand, as_ordered, throughput_range
 
 

@@ -93,7 +93,7 @@ def supplier_figure(table: Table, largest_share: float | None = None) -> Figure:
     figure.option["yAxis"]["max"] = 1
     if largest_share is None or largest_share >= 1:
         return figure
-    line, key = _reference(largest_share, f"largest share allowed, {PERCENT.show(largest_share)}", len(table.rows))
+    line, key = reference_line(largest_share, f"largest share allowed, {PERCENT.show(largest_share)}", len(table.rows))
     figure.option["series"].append(line)
     return replace(figure, keys=(*figure.keys, key))
 
@@ -124,7 +124,7 @@ def cost_per_query_figure(table: Table, blended_key: str = "blended", reference:
         keys.append(Key(name=blended.heading, colour="@ink", mark=Mark.LINE))
     option = _by_quarter(_quarters(table), series)
     if reference is not None:
-        line, key = _reference(reference, reference_text or CENTS.show(reference), len(table.rows))
+        line, key = reference_line(reference, reference_text or CENTS.show(reference), len(table.rows))
         series.append(line)
         keys.append(key)
     spanned = [value for key in (column.key for column in table.columns[1:]) for value in _values(table, key) if value and value > 0]
@@ -222,7 +222,7 @@ def _line(name: str, data: Values, colour: str, width: float = 2.0, dashed: bool
     return point | {"type": "line", "name": name, "data": data, "lineStyle": style, "emphasis": {"disabled": True}, "z": 4}
 
 
-def _reference(level: float, text: str, quarters: int) -> tuple[Option, Key]:
+def reference_line(level: float, text: str, quarters: int) -> tuple[Option, Key]:
     """A dotted level across the chart, as a series, so that the axis reaches it and the key names it."""
     line = _line(text, [level] * quarters, "@soft", width=1.5)
     line["lineStyle"]["type"] = "dotted"

@@ -17,24 +17,24 @@ from tapeout.report.assumptions import WORST_FIRST, Assumption, assumption
 from tapeout.report.files import Input
 from tapeout.scenario.contracts import Lease, OnDemand, Own, Partner, Purchase, Reserved
 from tapeout.scenario.offers import commitment
-from tapeout.study import PlanStudy
+from tapeout.study import Asked, PlanStudy
 from tapeout.workload.catalog import model_id, shape_file
 
 
-def evidence(study: PlanStudy) -> list[Assumption]:
+def evidence(study: Asked | PlanStudy) -> list[Assumption]:
     """The scenario's assumptions, then the facts of the catalogue behind the plan, each once."""
     found = [*_stated(study), *_facts(study), *_throughputs(study), *_quotes(study)]
     return list({(one.name, one.source, one.place, one.value): one for one in found}.values())
 
 
-def _stated(study: PlanStudy) -> Iterator[Assumption]:
+def _stated(study: Asked | PlanStudy) -> Iterator[Assumption]:
     for row in study.scenario.assumptions():
         yield Assumption(
             name=row.path, value=row.value, low=row.low, high=row.high, grade=row.grade, source=row.source, place=row.place, note=row.why
         )
 
 
-def _facts(study: PlanStudy) -> Iterator[Assumption]:
+def _facts(study: Asked | PlanStudy) -> Iterator[Assumption]:
     """Chips, their servers and the efficiencies of their generations, the places of the sites, and how owned chips are run."""
     chips = study.chips.by_name
     parts: list[tuple[str, Any]] = list(chips.items())
@@ -46,7 +46,7 @@ def _facts(study: PlanStudy) -> Iterator[Assumption]:
         yield from (assumption(f"{name}: {path}", fact) for path, fact in facts_within(part))
 
 
-def _throughputs(study: PlanStudy) -> Iterator[Assumption]:
+def _throughputs(study: Asked | PlanStudy) -> Iterator[Assumption]:
     """The throughput of each chip on each model with its 80 % band; a widened band is no better than what widened it."""
     for (label, model), serving in study.servings.items():
         if isinstance(serving, NotServed):
@@ -71,7 +71,7 @@ def _throughputs(study: PlanStudy) -> Iterator[Assumption]:
         )
 
 
-def _quotes(study: PlanStudy) -> Iterator[Assumption]:
+def _quotes(study: Asked | PlanStudy) -> Iterator[Assumption]:
     """The price quotes that stand behind the contracts whose price is the catalogue's, at their first and last quarter."""
     first, last = study.scenario.quarter_labels[0], study.scenario.quarter_labels[-1]
     for contract in study.scenario.contracts.values():

@@ -26,37 +26,44 @@ class Provenance:
 class PlanView:
     """All that the page of a plan shows, ready to be set.
 
-    `summary` answers `question` in three to six sentences, the recommendation first. `assumptions`, `sources` and `certificate`
-    are the tables of `assumptions.py` and `certificate_table`.
+    `summary` answers `question` in a few sentences, the recommendation first. `actions` are the tables of what to do and when, with the
+    charts `decisions` and the table `programmes` behind them; `proof` what shows how sure the plan is, the certificate first; `meaning`
+    what more or less of something would be worth; `assumptions` and `sources` the tables of `assumptions.py`.
     """
 
     title: str
     question: str
     summary: tuple[str, ...]
     key_figures: tuple[KeyFigure, ...]
+    actions: tuple[Table, ...]
+    decisions: tuple[Figure, ...]
+    programmes: Table
     figures: tuple[Figure, ...]
+    proof: tuple[Table, ...]
+    meaning: tuple[Table, ...]
+    meaning_figures: tuple[Figure, ...]
     tables: tuple[Table, ...]
     assumptions: Table
     sources: Table
-    certificate: Table
     provenance: Provenance
     notes: tuple[str, ...] = ()
 
 
 def plan_page(view: PlanView) -> str:
-    """The page of a plan as HTML; tables without rows are left out."""
-    sections = [Section(id="charts", heading="The plan in charts", figures=view.figures)]
-    tables = tuple(table for table in view.tables if table.rows)
-    sections.append(Section(id="tables", heading="The plan in numbers", tables=tables))
+    """The page of a plan as HTML; tables without rows and sections without content are left out."""
+    proof = "The plan is compared with a bound that no plan can beat, and is simulated again by code that shares nothing with the solver."
     trust = "Every number that the plan rests on, with its range and where it was read. Guesses come first: they move the plan most easily."
-    sections.append(Section(id="assumptions", heading="What it rests on", paragraphs=(trust,), tables=(view.assumptions, view.sources)))
-    proof = (
-        "The plan is compared with a lower bound that no plan can beat, and is simulated again by code that shares nothing with the solver."
+    sections = (
+        Section(id="actions", heading="What to do", tables=_filled(view.actions)),
+        Section(id="decisions", heading="When, and if what", figures=view.decisions, tables=_filled((view.programmes,))),
+        Section(id="charts", heading="The plan in charts", figures=view.figures),
+        Section(id="certificate", heading="How sure it is", paragraphs=(proof,), tables=_filled(view.proof)),
+        Section(id="meaning", heading="What more or less is worth", figures=view.meaning_figures, tables=_filled(view.meaning)),
+        Section(id="tables", heading="The plan in numbers", tables=_filled(view.tables)),
+        Section(id="assumptions", heading="What it rests on", paragraphs=(trust,), tables=(view.assumptions, view.sources)),
+        *([Section(id="notes", heading="Notes", paragraphs=view.notes)] if view.notes else []),
+        Section(id="provenance", heading="Inputs", tables=(inputs_table(view.provenance),)),
     )
-    sections.append(Section(id="certificate", heading="How sure the arithmetic is", paragraphs=(proof,), tables=(view.certificate,)))
-    if view.notes:
-        sections.append(Section(id="notes", heading="Notes", paragraphs=view.notes))
-    sections.append(Section(id="provenance", heading="Inputs", tables=(inputs_table(view.provenance),)))
     colophon = f"Tapeout {view.provenance.version}, {view.provenance.date}."
     return render(
         Page(
@@ -64,10 +71,14 @@ def plan_page(view: PlanView) -> str:
             question=view.question,
             lead=view.summary,
             key_figures=view.key_figures,
-            sections=tuple(sections),
+            sections=tuple(section for section in sections if section.figures or section.tables or section.id == "notes"),
             colophon=(colophon,),
         )
     )
+
+
+def _filled(tables: tuple[Table, ...]) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table.rows)
 
 
 def plan_key_figures(
@@ -79,15 +90,18 @@ def plan_key_figures(
     unmet_share: float,
     own_chip: str,
     cost_range: tuple[float, ...] = (),
+    futures: tuple[float, ...] = (),
 ) -> tuple[KeyFigure, ...]:
     """The numbers of the first screen: discounted cost in USD, USD per query at both ends, shares, the own chip's start.
 
-    `cost_range` holds the cost at both ends of the throughputs' bands, or nothing.
+    `cost_range` holds the cost at both ends of the throughputs' bands, `futures` the 5th and 95th percentile over the futures, or nothing.
     """
     proven = f"within {proven_gap(gap)} of the best possible"
     ends = f"; {' to '.join(USD.show(end) for end in cost_range)} in the bands of the throughputs" if cost_range else ""
+    spread = f"; {' to '.join(USD.show(end) for end in futures)} in nine of ten futures" if futures else ""
+    label = "Expected cost, discounted" if futures else "Total cost, discounted"
     return (
-        KeyFigure(label="Total cost, discounted", value=USD.show(cost), note=proven + ends),
+        KeyFigure(label=label, value=USD.show(cost), note=proven + spread + ends),
         KeyFigure(label="A query, first quarter", value=CENTS.show(first_cost_per_query)),
         KeyFigure(
             label="A query, last quarter", value=CENTS.show(last_cost_per_query), note=_change(first_cost_per_query, last_cost_per_query)
@@ -108,11 +122,18 @@ def _change(first: float, last: float) -> str:
     return f"{PERCENT.show(1 - last / first)} less" if last <= first else f"{PERCENT.show(last / first - 1)} more"
 
 
-def certificate_table(*, cost: float, bound: float, gap: float, resimulated: float, status: str, violations: tuple[str, ...] = ()) -> Table:
-    """The plan's cost, its dual bound, the gap, and the cost and broken constraints that an independent re-simulation finds."""
+def certificate_table(
+    *, cost: float, goal: float, bound: float, gap: float, resimulated: float, status: str, violations: tuple[str, ...] = ()
+) -> Table:
+    """The plan's cost, its dual bound, the gap, and the cost and broken constraints that an independent re-simulation finds.
+
+    `goal` is what was minimised, told where it is not the cost.
+    """
     columns = (Column(key="check", heading="Check"), Column(key="text", heading="Result"))
+    weighed = [{"check": "cost weighed with the worst futures, minimised", "text": USD.show(goal), "value": goal}] if goal != cost else []
     rows: list[dict[str, object]] = [
         {"check": "cost of the plan", "text": USD.show(cost), "value": cost},
+        *weighed,
         {"check": "lower bound on any plan", "text": USD.show(bound), "value": bound},
         {"check": "gap between them", "text": proven_gap(gap), "value": gap},
         {"check": "cost when simulated again", "text": USD.show(resimulated), "value": resimulated},

@@ -14,6 +14,15 @@ from tapeout.scenario.quarters import Series
 from tapeout.units import Dimensionless, Seconds, Usd, UsdPerHour
 
 
+class Tier(Entry):
+    """A lower price from a volume on."""
+
+    volume: Annotated[int, Whole(1)] = Field(description="Chips that have been ordered before.")
+    factor: Annotated[Assumption[Dimensionless], Assumed("1", share=True)] = Field(
+        description="What further chips cost over the price, server and network included."
+    )
+
+
 class Contract(Entry):
     """What all kinds share."""
 
@@ -31,6 +40,7 @@ class Contract(Entry):
     lead: Annotated[Assumption[Seconds] | None, Assumed("s")] = Field(
         None, description="From the order to service, such as 39 week; rounded up to whole quarters. None for rented chips unless said."
     )
+    minimum: Annotated[int, Whole()] = Field(0, description="Fewest chips of one order, which is then placed in quarters of decision.")
 
 
 class Rented(Contract):
@@ -48,14 +58,22 @@ class OnDemand(Rented):
     kind: Literal["on-demand"]
 
 
-class Reserved(Rented):
+class Committed(Rented):
+    """What commitments share."""
+
+    cancellation: Annotated[Assumption[Dimensionless] | None, Assumed("1", share=True)] = Field(
+        None, description="Share of the rent still owed that ends it after whole years; it cannot be ended unless said."
+    )
+
+
+class Reserved(Committed):
     """Rented for a term at the price of the quarter of the order."""
 
     kind: Literal["reserved"]
     term: Annotated[int, Whole(1, 80, quarters=True)] = Field(description="Length of the commitment, such as 1 year.")
 
 
-class Lease(Rented):
+class Lease(Committed):
     """Another company's in-house chips, leased in its data centre for a term."""
 
     kind: Literal["lease"]
@@ -76,6 +94,7 @@ class Owned(Contract):
     residual: Annotated[Assumption[Dimensionless] | None, Assumed("1", share=True)] = Field(
         None, description="Share of the price that a chip with life left is worth at the end of the plan; nothing unless said."
     )
+    learning: tuple[Tier, ...] = Field((), description="Lower prices once many have been ordered, with rising volume.")
 
 
 class Purchase(Owned):

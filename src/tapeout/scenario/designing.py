@@ -26,9 +26,10 @@ from tapeout.scenario.contracts import Own
 from tapeout.scenario.document import Document
 from tapeout.scenario.hardware import chips_of
 from tapeout.scenario.offers import margin_of, offers, quarters_of
+from tapeout.scenario.programmes import programmes
 from tapeout.scenario.references import architecture
 from tapeout.scenario.schema import Scenario
-from tapeout.scenario.supply_side import programmes, sites
+from tapeout.scenario.supply_side import sites
 from tapeout.units import HOUR, QUARTER, Dimensionless, TokensPerSecond, Unit, Usd, UsdPerHour, Watts
 
 

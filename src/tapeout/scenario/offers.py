@@ -18,7 +18,7 @@ from tapeout.scenario.hardware import Chips
 from tapeout.scenario.quarters import Quarter
 from tapeout.scenario.schema import Scenario
 from tapeout.scenario.supply import DesignPartner, Licence
-from tapeout.sourcing.problem import ContractKind, Offer
+from tapeout.sourcing.problem import ContractKind, Offer, Tier
 from tapeout.units import HOUR, QUARTER, YEAR, Dimensionless, Seconds
 
 Array = NDArray[np.float64]
@@ -95,6 +95,8 @@ def _rented(scenario: Scenario, name: str, contract: OnDemand | Reserved | Lease
         throughput=throughput,
         initial=float(contract.initial),
         source=source,
+        cancellation=contract.cancellation.value if isinstance(contract, (Reserved, Lease)) and contract.cancellation else None,
+        minimum=float(contract.minimum),
     )
 
 
@@ -125,6 +127,8 @@ def _owned(scenario: Scenario, name: str, contract: Purchase | Partner | Own, ch
         initial=float(contract.initial),
         residual=contract.residual.value if contract.residual else 0.0,
         source=source,
+        minimum=float(contract.minimum),
+        tiers=tuple(Tier(volume=float(tier.volume), factor=tier.factor.value) for tier in contract.learning),
     )
 
 

@@ -53,6 +53,16 @@ def quarter(text: object) -> Quarter:
     return Quarter(int(match[1]), int(match[2]))
 
 
+def quarter_of(date: str) -> Quarter:
+    """The quarter of an ISO date.
+
+    >>> str(quarter_of("2024-03-18"))
+    '2024Q1'
+    """
+    year, month = date.split("-")[:2]
+    return Quarter(int(year), (int(month) + 2) // 3)
+
+
 class Between(StrEnum):
     """What a series does between two of its points: keep the first, go straight, or grow at one rate."""
 

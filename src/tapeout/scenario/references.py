@@ -12,9 +12,10 @@ from tapeout.errors import InputError, did_you_mean
 from tapeout.hardware.catalog import SUFFIX, chip, chips
 from tapeout.hardware.custom import VENDOR, own_chip
 from tapeout.hardware.process import memories, packagings, processes
-from tapeout.scenario.contracts import Lease, OnDemand, Own, Owned, Partner, Purchase, Reserved
+from tapeout.scenario.branches import branch_faults
+from tapeout.scenario.contracts import AnyContract, Lease, OnDemand, Own, Owned, Partner, Purchase, Reserved
 from tapeout.scenario.document import Document, Location
-from tapeout.scenario.quarters import Quarter, Series
+from tapeout.scenario.quarters import Quarter, Series, quarter_of
 from tapeout.scenario.schema import Scenario, ServedModel
 from tapeout.workload.architecture import Architecture
 from tapeout.workload.catalog import model
@@ -31,10 +32,11 @@ class _Fault:
 def faults(scenario: Scenario, document: Document) -> list[InputError]:
     """Every reference of `scenario` that leads nowhere and every date out of order, each at its place in `document`."""
     checks: tuple[Callable[[Scenario], Iterable[_Fault]], ...] = (
-        _chips, _sites, _programmes, _prices, _windows, _starts, _ranges, _unused, _suppliers, _own_chips,
+        _chips, _sites, _programmes, _prices, _launches, _windows, _starts, _ranges, _unused, _suppliers, _own_chips,
     )  # fmt: skip
     found = [fault for check in checks for fault in check(scenario)]
     found += list(_architectures(scenario, document))
+    found += [_Fault(location, error) for location, error in branch_faults(scenario, document)]
     return [fault.error.at(document.value_place(fault.location)) for fault in found]
 
 
@@ -111,10 +113,38 @@ def _prices(scenario: Scenario) -> Iterator[_Fault]:
             yield _Fault(("contracts", name, "chip"), InputError(error.what, given=error.given, allowed=error.allowed, hint=hint))
 
 
+def _launches(scenario: Scenario) -> Iterator[_Fault]:
+    """A chip of the market must be there before it is ordered."""
+    for name, contract in scenario.contracts.items():
+        of_file = contract.chip.endswith(SUFFIX)
+        if isinstance(contract, Own) or (contract.chip not in chips() and not (of_file and Path(contract.chip).is_file())):
+            continue
+        found = chip(contract.chip)
+        launch, first = quarter_of(found.released), _first_order(scenario, contract)
+        if first is not None and first < launch:
+            where = contract.chip if of_file else f"data/chips/{contract.chip}{SUFFIX}"
+            allowed = f"{launch} or later, since {found.name} was released on {found.released} ({where})"
+            key = "initial" if contract.initial else "from"
+            yield _Fault(("contracts", name, key), InputError("a contract before its chip exists", given=str(first), allowed=allowed))
+
+
+def _first_order(scenario: Scenario, contract: AnyContract) -> Quarter | None:
+    """The first quarter of the plan in which chips can be ordered or are in service, None where there is none."""
+    if contract.initial:
+        return scenario.start
+    for index, allowed in enumerate(contract.allocation.over(scenario.start, scenario.quarters)):
+        at = scenario.start + index
+        inside = (contract.orders_from or at) <= at <= (contract.orders_until or at)
+        if allowed > 0 and inside:
+            return at
+    return None
+
+
 def _windows(scenario: Scenario) -> Iterator[_Fault]:
     last = scenario.start + (scenario.quarters - 1)
     windows = [(("contracts", name), part.orders_from, part.orders_until) for name, part in scenario.contracts.items()]
     windows += [(("programmes", name), part.starts_from, part.starts_until) for name, part in scenario.programmes.items()]
+    windows += [(("prepayments", name), part.pays_from, part.pays_until) for name, part in scenario.prepayments.items()]
     for location, opens, closes in windows:
         if opens and closes and closes < opens:
             yield _Fault(
@@ -136,6 +166,10 @@ def _starts(scenario: Scenario) -> Iterator[_Fault]:
     series: list[tuple[Location, object, Quarter]] = [(("finance", "budget"), scenario.finance.budget, scenario.start)]
     for name, contract in scenario.contracts.items():
         series.append((("contracts", name, "price"), contract.price, max(scenario.start, contract.orders_from or scenario.start)))
+    for name, prepayment in scenario.prepayments.items():
+        series.append((("prepayments", name, "price"), prepayment.price, max(scenario.start, prepayment.pays_from or scenario.start)))
+    if scenario.finance.debt:
+        series.append((("finance", "debt", "limit"), scenario.finance.debt.limit, scenario.start))
     for name, site in scenario.sites.items():
         series += [(("sites", name, field), getattr(site, field), scenario.start) for field in ("rent", "capital", "electricity")]
     for location, values, needed in series:

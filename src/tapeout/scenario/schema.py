@@ -21,8 +21,27 @@ from tapeout.scenario.contracts import AnyContract
 from tapeout.scenario.entry import AQuarter, Entry, Line, Name, Text
 from tapeout.scenario.quantity import Quantity, Whole
 from tapeout.scenario.quarters import Quarter, Series
-from tapeout.scenario.supply import AnyProgramme, OwnChip, Site
-from tapeout.units import Dimensionless, PerYear, QueriesPerSecond, Seconds, Tokens, Usd, UsdPerQuery
+from tapeout.scenario.supply import AnyProgramme, OwnChip, Prepayment, Site
+from tapeout.scenario.uncertainty import Branch, Outcomes, Process, StatedOutcome, Uncertainty
+from tapeout.units import MEGA, MONTH, Dimensionless, PerYear, QueriesPerSecond, Seconds, Tokens, Usd, UsdPerQuery
+
+
+class Debt(Entry):
+    """Money that may be borrowed beyond the budget; all of it is repaid in the last quarter."""
+
+    limit: Annotated[Series[Usd], Forecast("USD")] = Field(description="Most that may be owed in each quarter.")
+    interest: Annotated[Assumption[PerYear], Assumed("1/year")] = Field(description="Interest on what is owed, such as 12 %/year.")
+
+
+class Risk(Entry):
+    """How much the worst futures count beside the mean of all."""
+
+    weight: Annotated[Dimensionless, Quantity("1", share=True)] = Field(
+        description="0 minimises the expected cost, 100 % the mean cost of the worst futures."
+    )
+    tail: Annotated[Dimensionless, Quantity("1", share=True, positive=True)] = Field(
+        0.1, description="Share of the futures that are the worst, by probability."
+    )
 
 
 class Finance(Entry):
@@ -33,7 +52,12 @@ class Finance(Entry):
     largest_supplier_share: Annotated[Dimensionless, Quantity("1", share=True, positive=True)] = Field(
         1.0, description="Most of the served throughput that may depend on one supplier."
     )
-    share_from: AQuarter | None = Field(None, description="First quarter in which that share is enforced; the start unless said.")
+    concentration: Annotated[Dimensionless, Quantity("1", share=True, positive=True)] = Field(
+        1.0, description="Most that the Herfindahl-Hirschman index of the suppliers' shares may be, from 0 to 1."
+    )
+    share_from: AQuarter | None = Field(None, description="First quarter in which both are enforced; the start unless said.")
+    debt: Debt | None = Field(None, description="What may be borrowed; nothing unless said.")
+    risk: Risk | None = Field(None, description="The weight of the worst futures; the expected cost alone counts unless said.")
 
 
 def _listed(given: object) -> object:
@@ -98,12 +122,27 @@ class Scenario(Entry):
     currency_year: Annotated[int, Whole(2000, 2100)] = Field(description="Year of the dollars of all money in this file.")
     start: AQuarter = Field(description="First quarter of the plan.")
     quarters: Annotated[int, Whole(1, 60)] = Field(description="Number of quarters planned.")
+    decisions_every: Annotated[int | None, Whole(1, 60, quarters=True)] = Field(
+        None, description="How often what comes whole is decided, such as a start; a year unless said, a quarter if all is sure."
+    )
     finance: Finance
     models: dict[Name, ServedModel] = Field(min_length=1, description="What is served, by name.")
     contracts: dict[Name, AnyContract] = Field(min_length=1, description="How chips can be had, by name.")
     sites: dict[Name, Site] = Field(default_factory=dict, description="Where owned chips can stand, by name.")
     programmes: dict[Name, AnyProgramme] = Field(default_factory=dict, description="How own chips can come about, by name.")
+    prepayments: dict[Name, Prepayment] = Field(default_factory=dict, description="Capacity that can be paid for ahead, by name.")
     own_chips: dict[Name, OwnChip] = Field(default_factory=dict, description="Own chips, by name.")
+    uncertainty: Uncertainty | None = Field(None, description="What may turn out differently; all is sure unless said.")
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether anything may turn out differently."""
+        return self.uncertainty is not None or any(programme.outcomes for programme in self.programmes.values())
+
+    @property
+    def every(self) -> int:
+        """Quarters from one quarter of decision to the next."""
+        return self.decisions_every or (4 if self.uncertain else 1)
 
     @property
     def horizon(self) -> tuple[Quarter, ...]:
@@ -126,12 +165,42 @@ def _rows(part: Any, path: str) -> Iterator[AssumptionRow]:
             value, low, high = part.written
             why = part.note if isinstance(part, Assumption) else part.why
             yield AssumptionRow(path=path, value=value, low=low, high=high, source=part.source, place=part.place, grade=part.grade, why=why)
+    elif isinstance(part, Process):
+        for at, branches in part.steps.items():
+            yield _branches(part, f"{path}.{at}", {name: _change(branch) for name, branch in branches.items()}, branches)
+    elif isinstance(part, Outcomes):
+        if part.cases:
+            yield _branches(part, path, {name: _outcome(case) for name, case in part.cases.items()}, part.cases)
     elif isinstance(part, BaseModel):
         for name in type(part).model_fields:
             yield from _rows(getattr(part, name), f"{path}.{name}".removeprefix("."))
     elif isinstance(part, Mapping):
         for name, item in part.items():
             yield from _rows(item, f"{path}.{name}")
+
+
+def _branches(
+    part: Process | Outcomes, path: str, effects: Mapping[str, str], branches: Mapping[str, Branch | StatedOutcome]
+) -> AssumptionRow:
+    """Branches as one row: their probabilities, and the first and the last of them as its range."""
+    names = list(branches)
+    ends = [f"{name}: {effects[name]}" for name in (names[0], names[-1])]
+    value = ", ".join(f"{branch.probability:.4g} {name}" for name, branch in branches.items())
+    return AssumptionRow(
+        path=path, value=value, low=ends[0], high=ends[1], source=part.source, place=part.place or "", grade=part.trust, why=part.why or ""
+    )  # fmt: skip
+
+
+def _change(branch: Branch) -> str:
+    changes = {"": branch, **{f" of {place}": change for place, change in branch.also.items()}}
+    said = [f"x {change.factor:.4g}{of}" for of, change in changes.items() if change.factor != 1]
+    said += [f"{change.delay} quarters later{of}" for of, change in changes.items() if change.delay]
+    return ", ".join(said) or "as forecast"
+
+
+def _outcome(case: StatedOutcome) -> str:
+    late = "never" if case.failed else f"{case.delay / MONTH:+.3g} months"
+    return f"{late}, {case.extra / MEGA:+.4g} MUSD"
 
 
 def export_schema() -> dict[str, Any]:

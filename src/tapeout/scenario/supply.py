@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tapeout.hardware import parameters as hardware
 from tapeout.hardware.chip import NumberFormat, Topology
 from tapeout.scenario.assumption import CATALOGUE, COST_MODEL, Assumed, Assumption, Forecast
-from tapeout.scenario.entry import AQuarter, Entry, Line
+from tapeout.scenario.entry import AQuarter, Entry, Line, Name
 from tapeout.scenario.quantity import Quantity, Whole
 from tapeout.scenario.quarters import Series
+from tapeout.scenario.uncertainty import Outcomes, worded
 from tapeout.units import Bytes, BytesPerSecond, Dimensionless, Hertz, Seconds, Unit, Usd, UsdPerJoule, UsdPerWatt, Volts, Watts
 
 UsdPerWattHour = Annotated[float, Unit("USD/W/h")]
@@ -60,6 +61,12 @@ class Programme(Entry):
     profile: tuple[Annotated[Dimensionless, Quantity("1", share=True)], ...] = Field(
         (1.0,), min_length=1, description="Shares of the one-off cost in equal parts of the duration; they sum to 100 %. Even unless said."
     )
+    outcomes: Annotated[Outcomes | None, BeforeValidator(worded, json_schema_input_type=Outcomes | Literal["cost model"])] = Field(
+        None, description="How it may go, or the words cost model for the outcomes that the cost model draws; as planned unless said."
+    )
+    gates: tuple[Annotated[int, Whole(1, 80, quarters=True)], ...] = Field(
+        (), description="Times from the start at which it can be stopped for good, such as [1 year, 2 year]."
+    )
 
 
 class OwnTeam(Programme):
@@ -95,6 +102,24 @@ class Licence(Programme):
 
 
 AnyProgramme = Annotated[OwnTeam | DesignPartner | Acquisition | Licence, Field(discriminator="mode")]
+
+
+class Prepayment(Entry):
+    """Money paid ahead, once, for a share of a fab or of a supplier's capacity, against a promise to take chips."""
+
+    title: Line = Field("", description="A line for tables and charts; the name unless said.", validate_default=False)
+    contracts: tuple[Name, ...] = Field(min_length=1, description="Names of the contracts under which its chips are ordered.")
+    pays_from: AQuarter | None = Field(None, alias="from", description="First quarter in which it can be made; the start unless said.")
+    pays_until: AQuarter | None = Field(None, alias="until", description="Last quarter in which it can be made; the end unless said.")
+    price: Annotated[Series[Usd], Forecast("USD")] = Field(description="What is paid, in the quarter in which it is made.")
+    lead: Annotated[Assumption[Seconds], Assumed("s")] = Field(description="From the payment to the first order of its chips.")
+    chips: Annotated[Assumption[Dimensionless], Assumed("1", positive=True)] = Field(
+        description="Chips a quarter that can be ordered beyond the allocations."
+    )
+    offtake: Annotated[Assumption[Dimensionless], Assumed("1")] = Field(
+        description="Chips of these contracts that must be ordered in each quarter from then on."
+    )
+    shortfall: Annotated[Assumption[Usd], Assumed("USD")] = Field(description="Paid for each chip by which an offtake is missed.")
 
 
 class OwnMemory(Entry):

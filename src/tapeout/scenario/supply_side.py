@@ -1,4 +1,4 @@
-"""Sites and programmes of a scenario as the plan takes them: what is not said in the file comes from the catalogue's place."""
+"""Sites, prepayments and loans of a scenario as the plan takes them: what a site does not say comes from the catalogue's place."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from numpy.typing import NDArray
 
 from tapeout.cost.datacenter import Site as Place
 from tapeout.cost.datacenter import SiteKind, energy_price, hosting_rate, site
-from tapeout.cost.nre import calendar, one_off_cost, spend_by_quarter
-from tapeout.hardware.custom import die_area
-from tapeout.hardware.process import process
-from tapeout.scenario.contracts import Own
 from tapeout.scenario.offers import quarters_of, window
 from tapeout.scenario.schema import Scenario
-from tapeout.scenario.supply import Acquisition, AnyProgramme, Licence
+from tapeout.scenario.supply import Prepayment as PrepaymentEntry
 from tapeout.scenario.supply import Site as SiteEntry
-from tapeout.sourcing.problem import Programme, Site
+from tapeout.sourcing.problem import Debt, Prepayment, Risk, Site
 from tapeout.units import HOUR
 
 Array = NDArray[np.float64]
@@ -65,34 +61,33 @@ def _energy(scenario: Scenario, entry: SiteEntry, place: Place) -> Array:
     return np.array([energy_price(region, quarter.year).value for quarter in scenario.horizon])
 
 
-def programmes(scenario: Scenario) -> tuple[Programme, ...]:
-    """All programmes, in the scenario's order."""
-    return tuple(_programme(scenario, name, entry) for name, entry in scenario.programmes.items())
+def prepayments(scenario: Scenario) -> tuple[Prepayment, ...]:
+    """All prepayments, in the scenario's order."""
+    return tuple(_prepayment(scenario, name, entry) for name, entry in scenario.prepayments.items())
 
 
-def _programme(scenario: Scenario, name: str, entry: AnyProgramme) -> Programme:
-    first, last = window(scenario, entry.starts_from, entry.starts_until)
-    spend = _spend(scenario, name, entry)
-    if isinstance(entry, (Acquisition, Licence)):
-        spend[0] += entry.price.value
-    return Programme(id=name, spend=spend, lead=len(spend), first_start=first, last_start=last)
+def _prepayment(scenario: Scenario, name: str, entry: PrepaymentEntry) -> Prepayment:
+    first, last = window(scenario, entry.pays_from, entry.pays_until)
+    return Prepayment(
+        id=name,
+        offers=entry.contracts,
+        price=entry.price.over(scenario.start, scenario.quarters),
+        lead=quarters_of(entry.lead.value),
+        chips=entry.chips.value,
+        offtake=entry.offtake.value,
+        shortfall=entry.shortfall.value,
+        first=first,
+        last=last,
+    )
 
 
-def _spend(scenario: Scenario, name: str, entry: AnyProgramme) -> Array:
-    """One-off spend of each quarter from the start until chips can be ordered."""
-    if entry.nre is not None and entry.duration is not None:
-        return _profiled(entry.profile, quarters_of(entry.duration.value)) * entry.nre.value
-    chip = next(contract.chip for contract in scenario.contracts.values() if isinstance(contract, Own) and contract.programme == name)
-    own = scenario.own_chips[chip].parameters(chip)
-    node = process(own.node)
-    cost, dates = one_off_cost(node, die_area(own).total), calendar(node)
-    if entry.nre is None and entry.duration is None:
-        return spend_by_quarter(cost, dates)
-    quarters = dates.quarters if entry.duration is None else quarters_of(entry.duration.value)
-    return _profiled(entry.profile, quarters) * (cost.total if entry.nre is None else entry.nre.value)
+def debt(scenario: Scenario) -> Debt | None:
+    """What may be borrowed, by quarter."""
+    stated = scenario.finance.debt
+    return Debt(limit=stated.limit.over(scenario.start, scenario.quarters), interest=stated.interest.value) if stated else None
 
 
-def _profiled(profile: tuple[float, ...], quarters: int) -> Array:
-    """Shares of each of `quarters` quarters, from shares of equal parts of the whole time."""
-    edges = np.concatenate(([0.0], np.cumsum(profile)))
-    return np.diff(np.interp(np.linspace(0, len(profile), quarters + 1), np.arange(len(profile) + 1), edges))
+def risk(scenario: Scenario) -> Risk | None:
+    """The weight of the worst futures."""
+    stated = scenario.finance.risk
+    return Risk(weight=stated.weight, tail=stated.tail) if stated else None

@@ -111,9 +111,11 @@ def _in_document(steps: tuple[str | int, ...], data: Any) -> Location:
 
 
 def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
+    while True:
+        node = next((arm for arm in node.get("anyOf", ()) if "$ref" in arm), node)  # of a section that may be left out
+        if "$ref" not in node:
+            return node
         node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return node
 
 
 def _node(schema: dict[str, Any], steps: tuple[str | int, ...]) -> dict[str, Any]:

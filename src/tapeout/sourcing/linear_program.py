@@ -1,6 +1,6 @@
 """A mixed-integer linear program as blocks of variables and rows over index arrays, handed to HiGHS as one sparse matrix.
 
-An index of -1 means that there is no such variable (an order before the first quarter, say) and drops its term.
+An index of -1 means that there is no such variable (an order before the first quarter, say), or no such row, and drops its term.
 """
 
 from __future__ import annotations
@@ -48,27 +48,43 @@ class LinearProgram:
         self._entries: list[tuple[Index, Index, Array]] = []
         self._costs: list[tuple[Index, Array]] = []
 
-    def variables(self, shape: tuple[int, ...], *, lower: ArrayLike = 0.0, upper: ArrayLike = np.inf, integer: ArrayLike = False) -> Index:
-        """Indices, of this shape, of new variables; bounds and integrality broadcast to it."""
-        count = int(np.prod(shape))
-        index = np.arange(self.columns, self.columns + count).reshape(shape)
+    def variables(
+        self,
+        shape: tuple[int, ...],
+        *,
+        lower: ArrayLike = 0.0,
+        upper: ArrayLike = np.inf,
+        integer: ArrayLike = False,
+        where: ArrayLike = True,
+    ) -> Index:
+        """Indices, of this shape, of new variables, -1 except `where`; bounds and integrality broadcast to it."""
+        index, kept = _numbered(self.columns, where, shape)
+        count = int(kept.sum())
         self.columns += count
-        self._bounds.append((_flat(lower, shape), _flat(upper, shape), _flat(integer, shape).astype(bool)))
+        bounds = (_flat(lower, shape)[kept], _flat(upper, shape)[kept], _flat(integer, shape)[kept].astype(bool))
+        self._bounds.append(bounds)
         return index
 
-    def rows(self, shape: tuple[int, ...], terms: Sequence[Term], *, lower: ArrayLike = -np.inf, upper: ArrayLike = np.inf) -> Index:
-        """Indices of new rows lower <= sum of terms <= upper.
+    def rows(
+        self,
+        shape: tuple[int, ...],
+        terms: Sequence[Term],
+        *,
+        lower: ArrayLike = -np.inf,
+        upper: ArrayLike = np.inf,
+        where: ArrayLike = True,
+    ) -> Index:
+        """Indices of new rows lower <= sum of terms <= upper, -1 except `where`.
 
         The leading axes of a term's index array are those of `shape`; the axes after them are summed.
         """
-        count = int(np.prod(shape))
-        index = np.arange(self.row_count, self.row_count + count).reshape(shape)
-        self.row_count += count
-        self._limits.append((_flat(lower, shape), _flat(upper, shape)))
+        index, chosen = _numbered(self.row_count, where, shape)
+        self.row_count += int(chosen.sum())
+        self._limits.append((_flat(lower, shape)[chosen], _flat(upper, shape)[chosen]))
         for variables, coefficient in terms:
             coefficients = np.broadcast_to(np.asarray(coefficient, dtype=float), variables.shape)
             rows = np.broadcast_to(index.reshape(shape + (1,) * (variables.ndim - len(shape))), variables.shape)
-            kept = (variables >= 0) & (coefficients != 0)
+            kept = (variables >= 0) & (rows >= 0) & (coefficients != 0)
             self._entries.append((rows[kept], variables[kept], coefficients[kept]))
         return index
 
@@ -85,6 +101,14 @@ class LinearProgram:
         kept = variables >= 0
         self._costs.append((variables[kept], coefficients[kept]))
 
+    def limit_cost(self, most: float) -> None:
+        """Allow no solution whose cost is above `most`."""
+        row = np.array([self.row_count])
+        self.row_count += 1
+        self._limits.append((np.array([-np.inf]), np.array([most - self.constant])))
+        for index, coefficient in self._costs:
+            self._entries.append((np.repeat(row, index.size), index, coefficient))
+
     def drop_costs(self) -> None:
         """Forget the objective."""
         self._costs.clear()
@@ -92,9 +116,14 @@ class LinearProgram:
 
     def soften(self, block: RowBlock) -> Index:
         """Give each row of a block a slack that mends it, and return the slacks."""
-        slacks = self.variables(block.rows.shape)
-        self._entries.append((block.rows.ravel(), slacks.ravel(), np.full(block.rows.size, float(block.relief))))
+        slacks = self.variables(block.rows.shape, where=block.rows >= 0)
+        kept = block.rows >= 0
+        self._entries.append((block.rows[kept], slacks[kept], np.full(int(kept.sum()), float(block.relief))))
         return slacks
+
+    def relax(self) -> None:
+        """Let integer variables be anything between their bounds."""
+        self._bounds = [(lower, upper, np.zeros_like(integer)) for lower, upper, integer in self._bounds]
 
     @property
     def integers(self) -> Index:
@@ -126,13 +155,7 @@ def _flat(values: ArrayLike, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.asarray(values, dtype=float), shape).ravel()
 
 
-def earlier(index: Index, lag: int) -> Index:
-    """The variables `lag` quarters before (along the last axis), -1 where that is before the first quarter.
-
-    >>> earlier(np.array([7, 8, 9]), 1)
-    array([-1,  7,  8])
-    """
-    shifted = np.full_like(index, -1)
-    if lag < index.shape[-1]:
-        shifted[..., lag:] = index[..., : index.shape[-1] - lag]
-    return shifted
+def _numbered(first: int, where: ArrayLike, shape: tuple[int, ...]) -> tuple[Index, NDArray[np.bool_]]:
+    """Numbers from `first` on in the places `where`, -1 in the others; and those places, flat."""
+    kept = np.broadcast_to(np.asarray(where, dtype=bool), shape).ravel()
+    return np.where(kept, first + np.cumsum(kept) - 1, -1).reshape(shape), kept

@@ -1,131 +1,107 @@
-"""From a problem to a plan: solve the program, fix the integers, make the decisions consistent to the last digit, price them."""
+"""A plan: what is ordered, started and served at each node of the futures, and what that costs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import numpy as np
 
-from tapeout.errors import CancelledError, InfeasibleError, LimitNotMetError
-from tapeout.sourcing.finance import discounted_cost, lifetime, spend_by_category
-from tapeout.sourcing.infeasibility import explain
-from tapeout.sourcing.model import Model, build
-from tapeout.sourcing.problem import Array, Plan, Problem
-from tapeout.sourcing.solver import Outcome, Sighting, run
-from tapeout.sourcing.validation import validate
-from tapeout.sourcing.variables import initial_chips, module_steps
-from tapeout.units import Dimensionless, Seconds, Usd
+from tapeout.sourcing.futures import Futures
+from tapeout.sourcing.problem import Array, Problem, Programme, QueriesPerSecondArray, UsdByNode, WattsByNode
+from tapeout.units import Dimensionless, Unit, Usd
 
-NEGLIGIBLE = 1e-9
+CASH = ("rent", "chips", "resale", "fees", "upkeep", "sites", "energy", "programme", "prepayment", "interest")
+NOT_CASH = ("penalty", "residual")
+ChipsByNode = Annotated[Array, Unit("1")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far the solver is: `cost` of the best plan so far (infinite where there is none), and the dual `bound`."""
+class Plan:
+    """A plan. Shapes: O offers, K places (0 is hosted, then the sites), M models, A years of service, P programmes, B prepayments, N nodes.
 
-    elapsed: Seconds
+    `orders`, `installed` (O, N) are chips ordered in the quarter and there in it, `ended` (O, A, N) those sold or given back at its
+    start after A = 1, 2, ... years of service, `fleet` (O, K, N) those that run, by place. `served` is (O, M, N), `unmet` (M, N), both at
+    the provisioned peak; `site_orders` and `site_power` are (K - 1, N); `starts`, `stops` (P, N) and `prepaid` (B, N) are 0 and 1;
+    `cheaper` (O, T, N) are the chips ordered that get the rebate of each tier, `short` (B, N) the chips missing to an offtake, `debt` (N,)
+    is owed at the end of the quarter. `spend` has the undiscounted USD of each node by category: those of `CASH`, then penalty, which is
+    no cash, and residual, which is negative and booked in the last quarter. `cost` is the expected discounted sum; `goal` what was
+    minimised, which is the cost but for a risk, and `bound` its dual bound. `status` is optimal (within the gap asked for), limit or
+    cancelled.
+    """
+
+    futures: Futures
+    orders: ChipsByNode
+    installed: ChipsByNode
+    fleet: ChipsByNode
+    ended: ChipsByNode
+    served: QueriesPerSecondArray
+    unmet: QueriesPerSecondArray
+    site_orders: WattsByNode
+    site_power: WattsByNode
+    starts: Annotated[Array, Unit("1")]
+    stops: Annotated[Array, Unit("1")]
+    prepaid: Annotated[Array, Unit("1")]
+    cheaper: ChipsByNode
+    short: ChipsByNode
+    debt: UsdByNode
+    spend: dict[str, UsdByNode]
     cost: Usd
+    goal: Usd
     bound: Usd
+    status: str = "optimal"
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def problem(self) -> Problem:
+        """The problem on the tree of the futures."""
+        return self.futures.problem
+
+    @property
+    def gap(self) -> Dimensionless:
+        """Relative distance of what was minimised from its dual bound."""
+        return (self.goal - self.bound) / abs(self.goal) if self.goal else 0.0
+
+    def expected(self, values: Array) -> Array:
+        """The mean over the futures of values by node (..., N), by quarter (..., Q)."""
+        tree = self.problem.tree
+        weighted = values * tree.probability
+        flat = weighted.reshape(-1, tree.size)
+        sums = [np.bincount(tree.quarter, weights=row, minlength=tree.quarters) for row in flat]
+        return np.array(sums, dtype=float).reshape(*values.shape[:-1], tree.quarters)
+
+    def along(self, leaf: int) -> Plan:
+        """What the plan does if the future that ends in node `leaf` comes: a plan on one path, its programmes as they turn out."""
+        nodes = self.problem.tree.above[leaf, ::-1]
+        problem = replace(self.problem.along(leaf), programmes=tuple(self._turned_out(row, leaf) for row in range(len(self.starts))))
+        steps = np.arange(len(nodes))
+        futures = Futures(
+            world=problem, problem=problem, origin=steps, case=np.zeros((len(self.starts), len(nodes)), dtype=np.int64),
+            allowed=self.starts[:, nodes] > 0.5,
+        )  # fmt: skip
+        spend = {name: values[nodes] for name, values in self.spend.items()}
+        cost = float(sum(values @ discounts(problem) for values in spend.values()))
+        arrays = {name: getattr(self, name)[..., nodes] for name in _BY_NODE}
+        return replace(self, futures=futures, spend=spend, cost=cost, goal=cost, bound=cost, **arrays)
+
+    def _turned_out(self, row: int, leaf: int) -> Programme:
+        """The programme as it goes on the way to `leaf`: its outcome there, no spend from its stop on, and no chips if that is first."""
+        programme, nodes = self.problem.programmes[row], self.problem.tree.above[leaf, ::-1]
+        case = programme.cases[self.futures.case[row, leaf]]
+        started, stopped = np.flatnonzero(self.starts[row, nodes] > 0.5), np.flatnonzero(self.stops[row, nodes] > 0.5)
+        spend, lead = case.spend, len(nodes) if case.lead is None else case.lead
+        if started.size and stopped.size:
+            ran = int(stopped[0] - started[0])
+            spend, lead = spend[:ran], lead if lead < ran else len(nodes)
+        return replace(programme, spend=spend, lead=lead, outcomes=(), gates=())
 
 
-def solve(
-    problem: Problem, gap: Dimensionless = 1e-3, time_limit: Seconds = 60.0, progress: Callable[[Progress], None] | None = None
-) -> Plan:
-    """The plan of least discounted cost, to a relative `gap` of its dual bound.
-
-    Out of time with a plan in hand, its status is limit; stopped from the keyboard with one, cancelled. Raises InputError for a
-    problem that makes no sense, InfeasibleError naming the constraints in conflict, LimitNotMetError where time runs out before
-    any plan is found, and CancelledError where the user stops it before that.
-    """
-    validate(problem)
-    model = build(problem)
-    watch = None if progress is None else lambda sighting: progress(_progress(model, sighting))
-    found = run(model.program, gap=gap, time_limit=time_limit, watch=watch)
-    if found.outcome is Outcome.INFEASIBLE:
-        raise explain(problem, time_limit)
-    if found.values is None and found.outcome is Outcome.CANCELLED:
-        raise CancelledError("stopped before any plan was found")
-    if found.values is None:
-        raise LimitNotMetError(f"no plan found within {time_limit:g} s; raise the time limit, or decide over fewer quarters")
-    values, outcome = found.values, found.outcome
-    if model.program.integers.size:
-        polished = run(model.program, gap=gap, time_limit=time_limit, fixed=values)
-        values = polished.values if polished.outcome is Outcome.OPTIMAL and polished.values is not None else values
-        outcome = Outcome.CANCELLED if polished.outcome is Outcome.CANCELLED else outcome
-    return _plan(model, values, found.bound * model.scale.money, outcome)
+_BY_NODE = (
+    "orders", "installed", "fleet", "ended", "served", "unmet", "site_orders", "site_power", "starts", "stops", "prepaid", "cheaper",
+    "short", "debt",
+)  # fmt: skip
 
 
-def reordered(plan: Plan, problem: Problem, time_limit: Seconds = 60.0) -> Plan:
-    """The plan of least cost for `problem` that keeps the programme starts of `plan` and its power where that comes in modules.
-
-    `problem` differs from that of `plan` in numbers only. Raises InfeasibleError where no orders keep to it with these starts.
-    """
-    model = build(problem)
-    kept = np.zeros(model.program.columns)
-    kept[model.variables.starts] = plan.starts
-    kept[model.variables.modules] = plan.site_orders / module_steps(problem, model.scale)[:, None]
-    found = run(model.program, gap=0.0, time_limit=time_limit, fixed=kept)
-    if found.outcome is Outcome.INFEASIBLE:
-        raise InfeasibleError("no orders keep to these programme starts and this power")
-    if found.values is None:
-        raise LimitNotMetError(f"no orders found within {time_limit:g} s")
-    return _plan(model, found.values, found.bound * model.scale.money, found.outcome)
-
-
-def _progress(model: Model, sighting: Sighting) -> Progress:
-    return Progress(elapsed=sighting.elapsed, cost=sighting.best * model.scale.money, bound=sighting.bound * model.scale.money)
-
-
-def _plan(model: Model, values: Array, bound: Usd, outcome: Outcome) -> Plan:
-    problem, variables, scale = model.problem, model.variables, model.scale
-    chips = scale.chips[:, None, None]
-    orders = _clean(values[variables.orders]) * chips
-    fleet, retired = _fleet(problem, orders, values[variables.left] * chips)
-    served = _clean(values[variables.served]) * scale.demand[:, None]
-    unmet = _clean((problem.demand - served.sum(axis=0)) / scale.demand[:, None]) * scale.demand[:, None]
-    site_orders, site_power = _power(model, values)
-    starts = np.round(values[variables.starts])
-    spend = spend_by_category(
-        problem, orders=orders, fleet=fleet, unmet=unmet, site_orders=site_orders, site_power=site_power, starts=starts
-    )
-    cost = discounted_cost(problem, spend)
-    return Plan(
-        problem=problem, orders=orders, fleet=fleet, retired=retired, served=served, unmet=unmet, site_orders=site_orders,
-        site_power=site_power, starts=starts, spend=spend, cost=cost, bound=min(bound, cost), status=outcome.value,
-    )  # fmt: skip
-
-
-def _clean(values: Array) -> Array:
-    """Without the solver's dust, which an infinite penalty would turn into an infinite cost."""
-    return np.where(values > NEGLIGIBLE, values, 0.0)
-
-
-def _fleet(problem: Problem, orders: Array, left: Array) -> tuple[Array, Array]:
-    """Fleet and chips retired, (O, K, Q), walked exactly from the orders and the (approximate) departures of owned chips."""
-    quarters = orders.shape[-1]
-    arrived, gone = np.zeros_like(orders), np.zeros_like(orders)
-    initial = initial_chips(problem)
-    for index, offer in enumerate(problem.offers):
-        arrived[index, :, offer.lead :] = np.cumsum(orders[index, :, : max(0, quarters - offer.lead)], axis=-1)
-        gone[index, :, offer.term :] = arrived[index, :, : max(0, quarters - offer.term)]
-        gone[index, :, lifetime(offer) :] += initial[index, :, lifetime(offer) :]
-        if offer.owned:
-            early = np.maximum.accumulate(np.maximum(gone[index], left[index]), axis=-1)
-            gone[index] = np.minimum(early, initial[index] + arrived[index])
-    fleet = initial + arrived - gone
-    fleet[np.abs(fleet) < NEGLIGIBLE * np.maximum(1.0, gone)] = 0.0
-    return fleet, np.diff(gone, axis=-1, prepend=0.0)
-
-
-def _power(model: Model, values: Array) -> tuple[Array, Array]:
-    """Power ordered and held at the sites, (S, Q) in W, in whole modules where a site has them."""
-    problem, steps = model.problem, module_steps(model.problem, model.scale)
-    orders = _clean(values[model.variables.modules])
-    held = np.zeros_like(orders)
-    for index, site in enumerate(problem.sites):
-        orders[index] = (np.round(orders[index]) if site.module > 0 else orders[index]) * steps[index]
-        delivered = np.zeros_like(held[index])
-        delivered[site.lead :] = orders[index, : max(0, held.shape[1] - site.lead)]
-        held[index] = site.initial + np.cumsum(delivered)
-    return orders, held
+def discounts(problem: Problem) -> Array:
+    """Present value of 1 USD paid in the middle of the quarter of each node, (N,)."""
+    return np.asarray((1 + problem.discount) ** -((problem.tree.quarter + 0.5) / 4), dtype=float)

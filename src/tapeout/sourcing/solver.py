@@ -14,7 +14,7 @@ import highspy
 import numpy as np
 
 from tapeout.errors import TapeoutError
-from tapeout.sourcing.linear_program import LinearProgram
+from tapeout.sourcing.linear_program import Index, LinearProgram
 from tapeout.sourcing.problem import Array
 from tapeout.units import Seconds, Unit
 
@@ -56,13 +56,47 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """Which bound each column and each row rests on at a vertex, as HiGHS numbers them."""
+
+    columns: Index
+    rows: Index
+
+    @classmethod
+    def of(cls, found: Any) -> Basis:
+        """The basis of a `highspy.HighsBasis`, which cannot be copied to other processes."""
+        columns, rows = ([int(status) for status in side] for side in (found.col_status, found.row_status))
+        return cls(columns=np.array(columns, dtype=np.int64), rows=np.array(rows, dtype=np.int64))
+
+    def with_rows(self, count: int) -> Basis:
+        """The basis of the program with so many more rows, none of which binds."""
+        basic = np.full(count, int(highspy.HighsBasisStatus.kBasic), dtype=np.int64)
+        return Basis(columns=self.columns, rows=np.concatenate([self.rows, basic]))
+
+    def to_highs(self) -> Any:
+        """The basis as a `highspy.HighsBasis`."""
+        found = highspy.HighsBasis()
+        found.col_status, found.row_status = (
+            [highspy.HighsBasisStatus(one) for one in side.tolist()] for side in (self.columns, self.rows)
+        )
+        found.valid = True
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """What a run found, in the program's units; `values` is None where it found no feasible point."""
+    """What a run found, in the program's units; `values` is None where it found no feasible point.
+
+    Of a linear program, `duals` are the rise of the objective per unit of each row's bound, and `basis` is where a run of one of the same
+    shape may begin (an interior point has none). Both are None where the program has integers left or no optimum.
+    """
 
     outcome: Outcome
     values: Annotated[Array, Unit("1")] | None
     objective: Annotated[float, Unit("1")]
     bound: Annotated[float, Unit("1")]
+    duals: Annotated[Array, Unit("1")] | None = None
+    basis: Basis | None = None
 
 
 def run(
@@ -72,28 +106,48 @@ def run(
     time_limit: Seconds,
     watch: Callable[[Sighting], None] | None = None,
     fixed: Array | None = None,
+    relaxed: bool = False,
+    quick: bool = False,
+    basis: Basis | None = None,
 ) -> Solution:
-    """Minimise the program to a relative gap within `time_limit`; `fixed` holds a value for every variable, taken for the integer ones.
+    """Minimise the program to a relative gap within `time_limit`.
 
-    An interrupt from the keyboard stops the solver at its next check and gives the best point so far. Raises TapeoutError where
-    HiGHS fails.
+    `fixed` holds a value for every variable, at which integer ones are fixed unless it is NaN; `relaxed` lets the others be anything
+    between their bounds. A program without integers left is linear and may begin at the `basis` of another; a relaxed one without that is
+    for its bound, and is solved by an interior point without a vertex. With `quick` the search ends at its first node, whatever the gap. An
+    interrupt from the keyboard stops the solver at its next check and gives the best point so far. Raises TapeoutError where HiGHS fails.
     """
     solver: Any = _Quiet()
-    solver.setOptionValue("mip_rel_gap", gap)
-    solver.setOptionValue("time_limit", float(time_limit))
-    solver.setOptionValue("primal_feasibility_tolerance", TOLERANCE)
-    solver.setOptionValue("dual_feasibility_tolerance", TOLERANCE)
+    for name, value in _options(gap, time_limit, relaxed and basis is None, quick).items():
+        solver.setOptionValue(name, value)
     solver.passModel(program.to_highs())
     integers = program.integers
-    mixed = bool(integers.size) and fixed is None
-    if fixed is not None and integers.size:
-        values = np.round(fixed[integers])
-        solver.changeColsBounds(integers.size, integers.astype(np.int32), values, values)
-        solver.changeColsIntegrality(
-            integers.size, integers.astype(np.int32), np.full(integers.size, highspy.HighsVarType.kContinuous, dtype=np.uint8)
-        )
+    held = integers[np.isfinite(fixed[integers])] if fixed is not None else np.array([], dtype=np.int64)
+    if fixed is not None:
+        values = np.round(fixed[held])
+        solver.changeColsBounds(held.size, held.astype(np.int32), values, values)
+    loose = integers if relaxed else held
+    if loose.size:
+        continuous = np.full(loose.size, highspy.HighsVarType.kContinuous, dtype=np.uint8)
+        solver.changeColsIntegrality(loose.size, loose.astype(np.int32), continuous)
+    mixed = loose.size < integers.size
+    if basis is not None:
+        solver.setOptionValue("simplex_strategy", 0)  # primal where the basis is feasible still, as after a change of the objective
+        solver.setBasis(basis.to_highs())
     cancelled = _run(solver, watch if mixed else None)
+    if relaxed and not cancelled and solver.getModelStatus() == highspy.HighsModelStatus.kUnknown:
+        solver.setOptionValue("solver", "simplex")  # the interior point came to rest short of its tolerance
+        cancelled = _run(solver, None)
     return _read(solver, mixed, cancelled)
+
+
+def _options(gap: float, time_limit: Seconds, interior: bool, quick: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"mip_rel_gap": gap, "time_limit": float(time_limit)}
+    if interior:
+        return options | {"solver": "ipx", "run_crossover": "off"}
+    if quick:
+        options |= {"mip_max_nodes": 1, "mip_heuristic_effort": 0.0}
+    return options | {"primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE}
 
 
 def _run(solver: Any, watch: Callable[[Sighting], None] | None) -> bool:
@@ -135,7 +189,12 @@ def _read(solver: Any, mixed: bool, cancelled: bool) -> Solution:
     kinds = highspy.HighsModelStatus
     if status in (kinds.kInfeasible, kinds.kUnboundedOrInfeasible):
         return Solution(outcome=Outcome.INFEASIBLE, values=None, objective=math.inf, bound=math.inf)
-    outcomes = {kinds.kOptimal: Outcome.OPTIMAL, kinds.kTimeLimit: Outcome.LIMIT, kinds.kInterrupt: Outcome.CANCELLED}
+    outcomes = {
+        kinds.kOptimal: Outcome.OPTIMAL,
+        kinds.kTimeLimit: Outcome.LIMIT,
+        kinds.kSolutionLimit: Outcome.LIMIT,
+        kinds.kInterrupt: Outcome.CANCELLED,
+    }
     if status not in outcomes:
         raise TapeoutError(f"the solver failed: {solver.modelStatusToString(status)}")
     outcome = Outcome.CANCELLED if cancelled and status != kinds.kOptimal else outcomes[status]
@@ -143,4 +202,7 @@ def _read(solver: Any, mixed: bool, cancelled: bool) -> Solution:
     values = np.array(solver.getSolution().col_value) if feasible else None
     objective = float(info.objective_function_value) if feasible else math.inf
     bound = float(info.mip_dual_bound) if mixed else objective if outcome is Outcome.OPTIMAL else -math.inf
-    return Solution(outcome=outcome, values=values, objective=objective, bound=bound)
+    solved = not mixed and feasible and status == kinds.kOptimal
+    duals = np.array(solver.getSolution().row_dual) if solved else None
+    basis = Basis.of(solver.getBasis()) if solved and solver.getBasis().valid else None
+    return Solution(outcome=outcome, values=values, objective=objective, bound=bound, duals=duals, basis=basis)

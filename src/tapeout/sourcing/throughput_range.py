@@ -15,10 +15,12 @@ from typing import Annotated
 import numpy as np
 
 from tapeout.errors import InfeasibleError
-from tapeout.sourcing.finance import levelised_cost_per_query, penalty_rates, unmet_share
+from tapeout.sourcing.accounts import levelised_cost_per_query, unmet_share
+from tapeout.sourcing.finance import penalty_rates
 from tapeout.sourcing.linear_program import LinearProgram
-from tapeout.sourcing.plan import reordered
-from tapeout.sourcing.problem import Array, Plan, Problem
+from tapeout.sourcing.plan import Plan
+from tapeout.sourcing.problem import Array, Problem
+from tapeout.sourcing.reordering import reordered
 from tapeout.sourcing.solver import run
 from tapeout.units import Dimensionless, Unit, Usd, UsdPerQuery
 
@@ -97,9 +99,9 @@ def _joined(central: float, ends: list[float], side: int) -> float:
 
 def _effect(plan: Plan, bands: Mapping[str, ThroughputBand], generation: str) -> GenerationEffect:
     own = {chip: band for chip, band in bands.items() if band.generation == generation}
-    slow = _scaled(plan.problem, {chip: band.low for chip, band in own.items()})
-    fast = _scaled(plan.problem, {chip: band.high for chip, band in own.items()})
-    kept_fast, kept_slow = as_ordered(plan, fast), as_ordered(plan, slow)
+    low, high = ({chip: getattr(band, end) for chip, band in own.items()} for end in ("low", "high"))
+    slow, fast = _scaled(plan.futures.world, low), _scaled(plan.futures.world, high)
+    kept_slow, kept_fast = as_ordered(plan, _scaled(plan.problem, low)), as_ordered(plan, _scaled(plan.problem, high))
     return GenerationEffect(
         generation=generation,
         cost_low=_least_cost(plan, fast),
@@ -148,4 +150,5 @@ def as_ordered(plan: Plan, problem: Problem) -> Plan:
     found = run(program, gap=0.0, time_limit=math.inf)
     if found.values is None:
         raise InfeasibleError("the fleet of a plan cannot serve at these throughputs", given=found.outcome)
-    return replace(plan, problem=problem, served=found.values[served] * demand, unmet=np.maximum(found.values[unmet], 0.0) * demand)
+    futures = replace(plan.futures, world=problem, problem=problem)
+    return replace(plan, futures=futures, served=found.values[served] * demand, unmet=np.maximum(found.values[unmet], 0.0) * demand)

@@ -40,6 +40,7 @@
     if (key === "formatter" && node === "@point") return (part) => pointTip(part);
     if (key === "renderItem" && node === "@band") return band;
     if (key === "renderItem" && node === "@span") return span;
+    if (key === "renderItem" && node === "@gantt") return gantt;
     if (key === "renderItem" && node === "@fan") return fan;
     if (key === "renderItem" && node === "@plan") return plan;
     return node;
@@ -129,6 +130,15 @@
     const bar = { x: left, y: y - height / 2, width: Math.max(right - left, 0.75), height };
     const shape = echarts.graphic.clipRectByRect(bar, { x: area.x, y: area.y, width: area.width, height: area.height });
     return shape && { type: "rect", shape, style: { fill: api.visual("color") } };
+  }
+
+  // From the beginning of one category to the end of another; `value` is row, first, last and how full the bar is.
+  function gantt(_, api) {
+    const [left, y] = api.coord([api.value(1), api.value(0)]);
+    const [right] = api.coord([api.value(2), api.value(0)]);
+    const [width, height] = [api.size([1, 0])[0], Math.max(api.size([0, 1])[1] * 0.6, 3)];
+    const shape = { x: left - width / 2, y: y - height / 2, width: right - left + width, height };
+    return { type: "rect", shape, style: { fill: api.visual("color"), opacity: api.value(3), stroke: variable("card"), lineWidth: 0.75 } };
   }
 
   function draw() {
