@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tapeout.performance.cases import ANSWERS, COLUMNS
-from tapeout.sourcing import plan as planning
+from tapeout.sourcing.search import solve
 from tests.program import Ran
 
 ROOT = Path(__file__).parent.parent
@@ -351,20 +351,33 @@ def test_an_interrupted_plan_leaves_nothing(run: Callable[..., Ran], tmp_path: P
 
 
 def test_a_stopped_solver_keeps_its_best_plan_and_says_so(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    solve = planning.solve
-    monkeypatch.setattr("tapeout.study.planning.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
-    ran = run("plan", str(ROOT / "scenarios/lab-2026.yaml"), "--out", str(tmp_path / "run"))
+    monkeypatch.setattr("tapeout.study.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
+    ran = run("plan", str(ROOT / "scenarios/startup.yaml"), "--out", str(tmp_path / "run"))
     assert ran.code == 130
     assert "best plan so far" in ran.err
-    assert json.loads((tmp_path / "run/plan.json").read_text())["programmes"] == {}
+    assert json.loads((tmp_path / "run/plan.json").read_text())["appraisal"] == {}
 
 
-def test_a_stop_during_the_worths_writes_nothing(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    solve = planning.solve
-    monkeypatch.setattr("tapeout.appraisal.bracket.solve", lambda *given, **options: replace(solve(*given, **options), status="cancelled"))
-    ran = run("plan", str(ROOT / "scenarios/lab-2026.yaml"), "--out", str(tmp_path / "run"))
+def test_a_stop_after_the_plan_keeps_the_plan(run: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tapeout.study.meaning", interrupt)
+    ran = run("plan", str(ROOT / "scenarios/startup.yaml"), "--out", str(tmp_path / "run"))
     assert ran.code == 130
-    assert not (tmp_path / "run").exists()
+    assert "without all that its numbers mean" in ran.err
+    record = json.loads((tmp_path / "run/plan.json").read_text())
+    assert record["status"] == "optimal"
+    assert record["appraisal"] == {}
+
+
+def test_a_plan_is_the_same_for_any_number_of_processes_and_leaves_no_store(run: Callable[..., Ran], tmp_path: Path) -> None:
+    for folder, workers in (("alone", "1"), ("two", "2")):
+        words = ("--scenarios", "2", "--meaning", "none", "--workers", workers)
+        assert run("plan", str(ROOT / "scenarios/lab-2026.yaml"), "--out", str(tmp_path / folder), *words).code == 0
+        assert not list((tmp_path / folder).glob(".*"))
+    records = [json.loads((tmp_path / name / "plan.json").read_text()) for name in ("alone", "two")]
+    assert records[0] == records[1]
 
 
 def test_an_infeasible_plan_names_what_makes_it_so(run: Callable[..., Ran], tmp_path: Path) -> None:

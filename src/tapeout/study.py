@@ -22,6 +22,7 @@ from tapeout.appraisal.meaning import Meaning, meaning
 from tapeout.appraisal.out_of_sample import Fared, Fresh, out_of_sample
 from tapeout.appraisal.worth import ProgrammeWorth
 from tapeout.design.store import Store
+from tapeout.errors import CancelledError, InfeasibleError
 from tapeout.fleet.best import best_under_traffic
 from tapeout.fleet.parallel import Cluster
 from tapeout.hardware.chip import Chip
@@ -29,15 +30,17 @@ from tapeout.outlook.processes import draw
 from tapeout.outlook.reduction import Reduced
 from tapeout.outlook.tree import single
 from tapeout.performance.best import Demand, NotServed, Serving
+from tapeout.scenario.conflicts import located
 from tapeout.scenario.document import Document, read_document
 from tapeout.scenario.hardware import Chips, chips_of
 from tapeout.scenario.offers import offers
-from tapeout.scenario.outlook import Outlook, on_scenarios, outlook, processes
+from tapeout.scenario.outlook import Outlook, on_scenarios, outlook, processes, weights
 from tapeout.scenario.programmes import programmes
 from tapeout.scenario.ranges import knobs
 from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.references import architecture
 from tapeout.scenario.schema import Scenario, ServedModel
+from tapeout.scenario.supply import Acquisition
 from tapeout.scenario.supply_side import debt, prepayments, risk, sites
 from tapeout.serving.compiled import waiting_for_translation
 from tapeout.sourcing.certificate import Certificate, certify
@@ -46,7 +49,7 @@ from tapeout.sourcing.problem import Problem
 from tapeout.sourcing.search import solve
 from tapeout.sourcing.solver import Outcome
 from tapeout.sourcing.throughput_range import ThroughputBand, ThroughputRange, throughput_range
-from tapeout.units import QUARTER, Dimensionless, Seconds, Unit, show
+from tapeout.units import QUARTER, Dimensionless, Seconds, Unit, Usd, show
 
 Array = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -114,7 +117,7 @@ class Wanted:
 class PlanStudy:
     """Everything between the scenario and its plan; `servings` is by (chip name, model name).
 
-    What was not looked at, or could not be since the solver was stopped, is None or empty.
+    What was not looked at is None or empty, as all that follows the plan where the user `stopped` before it was done.
     """
 
     document: Document
@@ -130,11 +133,17 @@ class PlanStudy:
     information: Information | None = None
     out_of_sample: tuple[Fared, ...] = ()
     meaning: Meaning | None = None
+    stopped: bool = False
 
     @property
     def reduced(self) -> Reduced | None:
         """The scenarios that were planned for, and how far they are from all."""
         return self.outlook.reduced
+
+    @property
+    def targets(self) -> dict[str, Usd]:
+        """The prices of the companies that acquisitions would buy, by programme."""
+        return {name: entry.price.value for name, entry in self.scenario.programmes.items() if isinstance(entry, Acquisition)}
 
     @property
     def worths(self) -> tuple[ProgrammeWorth, ...]:
@@ -153,9 +162,10 @@ def plan(path: Path, wanted: Wanted, say: Say) -> PlanStudy:
         f"solving: {len(problem.offers)} offers, {len(problem.sites)} sites, {len(problem.programmes)} programmes, "
         f"{problem.tree.leaves.size} scenarios"
     )
-    found = solve(
-        problem, gap=gap, time_limit=wanted.time_limit, say=say, workers=wanted.workers, cluster=wanted.cluster, store=wanted.store
-    )
+    try:
+        found = _solved(problem, wanted, gap, say)
+    except InfeasibleError as error:
+        raise located(asked.document, error) from error
     say(f"cost {show(found.cost, USD)}, proven within {found.gap:.3%}; checking it by re-simulation")
     certificate = certify(found)
     certificate.check()
@@ -166,7 +176,16 @@ def plan(path: Path, wanted: Wanted, say: Say) -> PlanStudy:
     # Whoever stopped the solver wants what there is, not more searches.
     if found.status == Outcome.CANCELLED or wanted.appraised is Appraised.NOT:
         return study
-    return _appraised(study, asked, wanted, say)
+    try:
+        return _appraised(study, asked, wanted, say)
+    except (CancelledError, KeyboardInterrupt):
+        return replace(study, stopped=True)
+
+
+def _solved(problem: Problem, wanted: Wanted, gap: Dimensionless, say: Say) -> Plan:
+    return solve(
+        problem, gap=gap, time_limit=wanted.time_limit, say=say, workers=wanted.workers, cluster=wanted.cluster, store=wanted.store
+    )
 
 
 def _appraised(study: PlanStudy, asked: Asked, wanted: Wanted, say: Say) -> PlanStudy:
@@ -182,10 +201,14 @@ def _appraised(study: PlanStudy, asked: Asked, wanted: Wanted, say: Say) -> Plan
     if asked.outlook.reduced is None:
         return replace(study, throughput=throughput_range(found, bands), meaning=means)
     say("what knowing is worth, and how it fares in fresh futures")
-    known = information(problem, found, gap=gap, time_limit=wanted.time_limit, workers=wanted.workers, cluster=wanted.cluster)
+    try:
+        known = information(problem, found, gap=gap, time_limit=wanted.time_limit, workers=wanted.workers, cluster=wanted.cluster)
+    except InfeasibleError as error:
+        say(f"for the mean of the futures {error.what}; what knowing is worth is left out")
+        return replace(study, meaning=means)
     fresh = draw(processes(study.scenario), study.scenario.quarters, FRESH, seed=SEED)
     fresh_problem = on_scenarios(asked.base, fresh)
-    matched = matching(asked.outlook.reduced.scenarios, fresh)
+    matched = matching(asked.outlook.reduced.scenarios, fresh, weights(fresh.targets))
     fared = out_of_sample(Fresh(problem=fresh_problem, matched=matched, seed=SEED), found, known.mean, wanted.workers, wanted.cluster)
     return replace(
         study, throughput=throughput_range(known.mean, bands), meaning=means, information=known, out_of_sample=fared

@@ -12,10 +12,10 @@ from tapeout.appraisal.meaning import Meaning, meaning
 from tapeout.appraisal.out_of_sample import Fared
 from tapeout.outlook.processes import Branch, Effect, Process, Stage, combine
 from tapeout.outlook.reduction import reduce
-from tapeout.report.plan_appraisal import Appraisal, appraisal, meaning_figures, meaning_tables, proof_tables
+from tapeout.report.plan_appraisal import Appraisal, appraisal, meaning_figures, meaning_tables, programmes_worth_table, proof_tables
 from tests.report.plan_case import case, one_path, plan
 
-NOTHING = {"worths": (), "information": None, "out_of_sample": (), "reduced": None, "meaning": None}
+NOTHING = {"worths": (), "information": None, "out_of_sample": (), "reduced": None, "meaning": None, "targets": {}}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,15 @@ def test_tables_hold_what_was_computed(known: Meaning) -> None:
     assert len(tables["alternatives"].rows) == ranges
     assert all(row["low"] <= row["planned"] * (1 + 1e-6) + 1e-9 for row in tables["alternatives"].rows)
     assert len(tables["marginal-query-cost"].rows) == len(plan().problem.quarters)
+
+
+def test_what_the_company_bought_is_worth_is_told_only_of_acquisitions(known: Meaning) -> None:
+    name, price = known.worths[0].programme, known.worths[0].spend / 2
+    (bought,) = programmes_worth_table(known.worths, {name: price}).rows
+    assert bought["most_for_target_usd"] == known.worths[0].most_for_target(price)
+    alone = programmes_worth_table(known.worths, {})
+    assert alone.rows[0]["most_for_target_usd"] is None
+    assert "most_for_target_usd" not in [column.key for column in alone.columns]
 
 
 def test_the_tornado_is_drawn_from_what_is_planned(known: Meaning) -> None:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tapeout.appraisal.information import Information
+from tapeout.appraisal.out_of_sample import Fared
 from tapeout.appraisal.worth import ProgrammeWorth
 from tapeout.report.plan_words import own_chip_answer, programme_starts, summary
 from tests.report.plan_case import case, one_path, plan
 
-NOTHING = {"worths": (), "throughput": None, "information": None, "out_of_sample": (), "reduced": None, "meaning": None}
+NOTHING = {"worths": (), "throughput": None, "information": None, "out_of_sample": (), "reduced": None, "meaning": None, "targets": {}}
 
 
 def study(found, **more):
@@ -82,3 +83,13 @@ def test_the_worth_of_information_is_told(vss: float, words: str) -> None:
     (sentence,) = [each for each in summary(study(plan(), information=found)) if each.startswith("To know")]
     assert "at most $100k" in sentence
     assert sentence.endswith(words)
+
+
+def test_how_the_plan_fares_in_fresh_futures_is_told_beside_the_best_of_the_others() -> None:
+    def fared(policy: str, cost: float, unmet: float) -> Fared:
+        return Fared(policy=policy, cost=cost, low=cost, high=cost, unmet=unmet, over_budget=0.0, shares_broken=0.0)
+
+    found = (fared("this plan", 2e6, 0.03), fared("rent everything", 9e6, 0.0), fared("buy a year ahead", 4e6, 0.0))
+    (sentence,) = [each for each in summary(study(plan(), out_of_sample=found)) if each.startswith("Followed")]
+    assert "it costs $2M in the mean with 3 % of the queries not served" in sentence
+    assert sentence.endswith("the best of the other policies, buy a year ahead, costs $4M.")

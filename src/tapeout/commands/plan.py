@@ -61,6 +61,8 @@ def plan(
     say(f"wrote {len(written)} files to {folder}; open {folder / 'report.html'}")
     if found.plan.status == "cancelled":
         raise CancelledError(f"stopped; what was written is the best plan so far, proven within {found.plan.gap:.2%} of the optimum")
+    if found.stopped:
+        raise CancelledError("stopped; what was written is the plan, without all that its numbers mean")
     if found.plan.status != "optimal":
         raise LimitNotMetError(
             f"the search stopped at a gap of {found.plan.gap:.2%}, above {wanted.gap_on(found.problem):.2%}; "

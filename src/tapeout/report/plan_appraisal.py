@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from tapeout.appraisal.acceleration import EarlierSilicon
 from tapeout.appraisal.alternatives import Aggregate, NearOptimal
 from tapeout.appraisal.information import Information
 from tapeout.appraisal.meaning import Meaning
-from tapeout.appraisal.out_of_sample import Fared
+from tapeout.appraisal.out_of_sample import PLAN, Fared
 from tapeout.appraisal.prices import ShadowPrices
 from tapeout.appraisal.worth import AccelerationWorth, ContractWorth, DiscountWorth, ProgrammeWorth
 from tapeout.outlook.reduction import Reduced
@@ -23,6 +23,7 @@ from tapeout.report.plan_tornado import tornado_figure, tornado_table
 from tapeout.report.tables import Column, Table
 from tapeout.sourcing.plan import Plan
 from tapeout.study import PlanStudy
+from tapeout.units import Usd
 
 WHAT = {
     Aggregate.SUPPLIER: "queries served by chips of a supplier",
@@ -42,12 +43,14 @@ class Appraisal:
     fared: tuple[Fared, ...] = ()
     reduced: Reduced | None = None
     meaning: Meaning | None = None
+    targets: Mapping[str, Usd] = field(default_factory=dict)
 
 
 def appraisal(study: PlanStudy) -> Appraisal:
     """The appraisal that a study carries."""
     return Appraisal(
-        worths=study.worths, information=study.information, fared=study.out_of_sample, reduced=study.reduced, meaning=study.meaning
+        worths=study.worths, information=study.information, fared=study.out_of_sample, reduced=study.reduced, meaning=study.meaning,
+        targets=study.targets,
     )  # fmt: skip
 
 
@@ -62,7 +65,7 @@ def proof_tables(found: Appraisal) -> tuple[Table, ...]:
 def meaning_tables(plan: Plan, found: Appraisal) -> tuple[Table, ...]:
     """What more or less of something is worth."""
     quarters, known = plan.problem.quarters, found.meaning
-    tables = [programmes_worth_table(found.worths)]
+    tables = [programmes_worth_table(found.worths, found.targets)]
     if known is not None:
         tables += [accelerations_table(known.accelerations), earlier_table(known.earlier), contracts_worth_table(known.contracts)]
         tables += [discounts_table(known.discounts), alternatives_table(known.alternatives), tornado_table(known.tornado)]
@@ -83,6 +86,19 @@ def information_words(found: Information | None) -> str:
     if not math.isfinite(found.vss):
         return f"{knowing}; who begins with the plan for the mean comes to futures in which no plan is left."
     return f"{knowing}; to plan for all of them rather than for their mean saves {USD.show(max(0.0, found.vss))}."
+
+
+def fared_words(found: Sequence[Fared]) -> str:
+    """How the plan fares in futures that it was not made for, beside the best of the other policies, in a sentence."""
+    others = [one for one in found if one.policy != PLAN]
+    if not others:
+        return ""
+    ours, best = next(one for one in found if one.policy == PLAN), min(others, key=lambda one: one.cost)
+    unmet = f" with {PERCENT.show(ours.unmet)} of the queries not served" if ours.unmet > 0 else ""
+    return (
+        f"Followed through fresh futures, not those that it was made for, it costs {USD.show(ours.cost)} in the mean{unmet}; "
+        f"the best of the other policies, {best.policy}, costs {USD.show(best.cost)}."
+    )
 
 
 def information_table(found: Information) -> Table:
@@ -134,16 +150,23 @@ def out_of_sample_table(found: Sequence[Fared]) -> Table:
     return Table(id="out-of-sample", title="Out of sample, beside simple policies", columns=columns, rows=rows, note=note)
 
 
-def programmes_worth_table(found: Sequence[ProgrammeWorth]) -> Table:
-    """The one-off spend at which starting a programme and not starting it cost the same, beside what it costs."""
+def programmes_worth_table(found: Sequence[ProgrammeWorth], targets: Mapping[str, Usd]) -> Table:
+    """The one-off spend at which starting a programme and not starting it cost the same, beside what it costs.
+
+    `targets` are the prices of the companies that acquisitions buy, by programme.
+    """
     rows = [
         {
             "programme": one.programme, "most_to_pay_usd": one.most_to_pay, "low_usd": one.low, "high_usd": one.high,
             "spend_usd": one.spend,
+            "most_for_target_usd": one.most_for_target(targets[one.programme]) if one.programme in targets else None,
         }
         for one in found
     ]  # fmt: skip
-    columns = (Column(key="programme", heading="Programme"), MOST_TO_PAY, LOW, HIGH, Column(key="spend_usd", heading="Costs", style=USD))
+    columns = (
+        Column(key="programme", heading="Programme"), MOST_TO_PAY, LOW, HIGH, Column(key="spend_usd", heading="Costs", style=USD),
+        *([Column(key="most_for_target_usd", heading="Most for the company", style=USD)] if targets else []),
+    )  # fmt: skip
     note = "One-off spend, discounted to the first quarter; the most to pay is what its chips save against the best plan without it."
     return Table(id="programme-worth", title="What an own-chip programme is worth", columns=columns, rows=rows, note=note)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapeout.appraisal.worth import ProgrammeWorth
 from tapeout.report.numbers import CENTS, MEGAWATTS, PERCENT, USD, NumberStyle
-from tapeout.report.plan_appraisal import appraisal, information_words
+from tapeout.report.plan_appraisal import appraisal, fared_words, information_words
 from tapeout.report.plan_courses import Course, courses
 from tapeout.report.plan_decisions import LEAST_CHIPS, LEAST_POWER, SURE, YEAR, Decision, Kind, Trigger, decisions, triggers
 from tapeout.report.plan_paths import Paths, paths
@@ -37,6 +37,7 @@ def summary(study: PlanStudy, found: Paths | None = None) -> tuple[str, ...]:
         _sites(plan),
         _cost(plan, known),
         _spread(plan, known),
+        fared_words(told.fared),
         information_words(told.information),
         _throughput(study),
         _dependence(plan, known),
@@ -75,7 +76,7 @@ def _own_chip(study: PlanStudy, known: Sequence[ProgrammeWorth]) -> str:
             return ""
         best = max(worths.values(), key=lambda one: one.most_to_pay - one.spend, default=None)
         because = f": the best programme, {best.programme}, {_worth(best)}" if best else ""
-        return f"Do not start an own chip on these assumptions{because}."
+        return f"Do not start an own chip on these assumptions{because}.{_targets(study, worths)}"
     name = found[0].decision.subject
     spend = float((plan.spend["programme"] * discounts(plan.problem)) @ plan.problem.tree.probability)
     because = f": {_worth(replace(worths[name], spend=spend))}" if name in worths else ""
@@ -83,6 +84,16 @@ def _own_chip(study: PlanStudy, known: Sequence[ProgrammeWorth]) -> str:
     chance = sum(one.probability for one in found)
     never = "" if chance >= SURE else f", and not at all in the other {PERCENT.show(1 - chance)} of futures"
     return f"Start the own chip ({name}) in {_listed(whens)}{never}{because}."
+
+
+def _targets(study: PlanStudy, worths: Mapping[str, ProgrammeWorth]) -> str:
+    """What a company that an acquisition would buy is worth, beside its price."""
+    told = [
+        f" For the company that {name} buys at {USD.show(price)}, the most to pay is {USD.show(worths[name].most_for_target(price))}."
+        for name, price in study.targets.items()
+        if name in worths
+    ]
+    return "".join(told)
 
 
 def _when(plan: Plan, one: Trigger) -> str:

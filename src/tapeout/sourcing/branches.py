@@ -161,7 +161,7 @@ def held(store: Store, branch: Branch) -> Answer | None:
 
 
 def keep(store: Store, branch: Branch, found: Answer) -> None:
-    """Keep what does not depend on how long the solver was let run."""
-    if found.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE):
-        kept = {"bound": np.array(found.bound), "starts": found.starts, "solved": np.array(found.outcome is Outcome.OPTIMAL)}
+    """Keep what does not depend on how long the solver was let run; a trial ends at its first node, whatever is left to do."""
+    if found.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE) or (branch.trial and found.outcome is Outcome.LIMIT):
+        kept = {"bound": np.array(found.bound), "starts": found.starts, "solved": np.array(found.outcome is not Outcome.INFEASIBLE)}
         store.keep(branch.name, branch.which, kept | ({} if found.values is None else {"values": found.values}))

@@ -145,7 +145,8 @@ def _search(ask: Ask, gap: Dimensionless, run_jobs: Crew, say: Say, store: Store
         while todo:
             _round(ask, todo, run_jobs, state, store)
             state.cut(gap)
-            say(f"{state.solved} branches: cost {show(state.cost, USD, 4)}, bound {show(min(state.bound, state.cost), USD, 4)}")
+            if state.best is not None:
+                say(f"{state.solved} branches: cost {show(state.cost, USD, 4)}, bound {show(min(state.bound, state.cost), USD, 4)}")
             if time.monotonic() - begun > ask.time_limit:
                 state.outcome = Outcome.LIMIT
                 break
