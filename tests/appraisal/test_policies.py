@@ -191,3 +191,19 @@ def test_outcomes_are_drawn_in_their_proportions(make):
     for seed in range(3):
         found = drawn(every, seed)
         assert (found.case[0, found.problem.tree.leaves] == 1).sum() == 6
+
+
+def test_what_is_not_to_be_had_is_rented_once_that_is_seen(make) -> None:
+    """Chips that the plan buys and that are not allotted in the world met are missing in the quarter in which they were to serve."""
+    offers = [
+        make.offer("bought", 6, kind=ContractKind.PURCHASE, price=1e3, lead=1, term=6, allocation=100.0),
+        make.offer("rented", 6, kind=ContractKind.RESERVED, rent=3.0, lead=1, term=6, allocation=100.0),
+    ]
+    known = make.problem(offers, [0, 10, 10, 10, 10, 10], penalty=1e-3)
+    plan = optimum(known)
+    assert plan.installed[:, 1].tolist() == [10.0, 0.0]
+    dry = dataclasses.replace(offers[0], allocation=np.zeros(6))
+    met = dataclasses.replace(known, offers=(dry, offers[1]))
+    walked = follow_plan(met, plan, np.arange(6))
+    assert walked.unmet[0].tolist() == pytest.approx([0, 10, 0, 0, 0, 0], abs=1e-6)
+    assert walked.installed[1].tolist() == pytest.approx([0, 0, 10, 10, 10, 10], abs=1e-6)

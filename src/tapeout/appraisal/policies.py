@@ -1,7 +1,7 @@
 """Three policies followed through futures: a plan that was made for others, rent everything, buy a year ahead.
 
 A plan is followed by what has been seen: at each node its orders are those of the node of its own tree that stands for it. Where there is
-more demand than it counted with, what is cheapest is rented for the rest.
+more demand than it counted with, or chips that it counted with are not to be had, what is cheapest is rented for the rest.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from tapeout.sourcing.finance import HOURS
 from tapeout.sourcing.futures import Futures, futures
 from tapeout.sourcing.money import past
 from tapeout.sourcing.plan import Plan
-from tapeout.sourcing.problem import ContractKind, Problem
+from tapeout.sourcing.problem import Array, ContractKind, Problem
 from tapeout.sourcing.variables import ages
+
+NOTICED = 1e-6
+"""Part of an offer's chips from which it is noticed that some are not there."""
 
 
 def follow_plan(problem: Problem, plan: Plan, matched: Nodes, seed: int | None = None) -> Plan:
     """What a plan comes to in `problem`, whose world's nodes are stood for by the nodes `matched` (E,) of the plan's own world.
 
     Both have the same offers, sites and prepayments, but for what needs programmes that the plan does not have. What a programme was to
-    bring and does not bring in time is not ordered later. With a `seed` one outcome of a programme is drawn for each future of the world,
-    else it goes in all its ways in each.
+    bring and does not bring in time is rented, not ordered later. With a `seed` one outcome of a programme is drawn for each future of the
+    world, else it goes in all its ways in each.
     """
     known = plan.problem
     absent = {programme.id for programme in problem.programmes} - {programme.id for programme in known.programmes}
@@ -91,7 +94,7 @@ def _nodes(plan: Plan, met: Futures, matched: Nodes) -> Nodes:
 
 
 def _as_planned(plan: Plan, met: Futures, nodes: Nodes) -> Policy:
-    """The orders of the plan's `nodes`, and contracts for the demand beyond what it counts with there."""
+    """The orders of the plan's `nodes`, and contracts for what its chips do not serve of the demand."""
     problem, steps = plan.problem, ages(plan.problem)
     parts = np.zeros(plan.ended.shape)
     for index, offer in enumerate(problem.offers):
@@ -108,15 +111,25 @@ def _as_planned(plan: Plan, met: Futures, nodes: Nodes) -> Policy:
 
     def wants(walk: Walk, here: Nodes) -> Wanted:
         there = nodes[here]
-        if more[:, here].any():
+        short = more[:, here] + _not_there(plan, there, walk.installed(here) - walk.delivered(beyond, here))
+        if short.any():
             beyond[:, here] = renting.contracts(
-                here, lambda lag: renting.left(walk.delivered(beyond, here, lag), more[:, here] * renting.growth(here, lag))
+                here, lambda lag: renting.left(walk.delivered(beyond, here, lag), short * renting.growth(here, lag))
             )
         orders = plan.orders[:, there] + beyond[:, here]
         known = {"site_orders": plan.site_orders[:, there], "ended": parts[..., there], "reserve": reserve[there]}
         return Wanted(orders=orders, credit=plan.debt[there], **known)
 
     return wants
+
+
+def _not_there(plan: Plan, nodes: Nodes, installed: Array) -> Array:
+    """Demand (M, n) that the plan serves at its nodes with chips that are not among those `installed` (O, n) on the way there."""
+    at_once = np.array([offer.lead == 0 for offer in plan.problem.offers])[:, None]  # is ordered only after this has been asked
+    planned = np.maximum(plan.installed[:, nodes] - np.where(at_once, plan.orders[:, nodes], 0.0), 0.0)
+    lost = np.where(planned - installed > NOTICED * planned, planned - installed, 0.0)
+    part = np.divide(lost, planned, out=np.zeros_like(planned), where=planned > 0)
+    return np.asarray(np.einsum("omn,on->mn", plan.served[:, :, nodes], np.minimum(part, 1.0)), dtype=float)
 
 
 def _follow_rule(problem: Problem, *, buys: bool) -> Plan:
