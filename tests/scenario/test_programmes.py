@@ -13,17 +13,9 @@ from tapeout.scenario.document import parse_document
 from tapeout.scenario.programmes import programmes
 from tapeout.scenario.reader import scenario_of
 from tapeout.units import QUARTER
+from tests.scenario.own_contract import own_contract
 
-CONTRACT = """\
-  designed:
-    kind: own
-    chip: mine
-    programme: made
-    lead: {value: 28 week, low: 24 week, high: 40 week, source: guess, why: fab and packaging}
-    term: 5 year
-    sites: [cage]
-    allocation: {value: 100, low: 10, high: 200, source: guess, why: small}
-"""
+CONTRACT = own_contract("made")
 REST = """\
 programmes:
   made: {ENTRY}

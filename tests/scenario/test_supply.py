@@ -8,17 +8,9 @@ from tapeout.scenario.document import parse_document
 from tapeout.scenario.hardware import chips_of
 from tapeout.scenario.reader import scenario_of
 from tapeout.units import MIB
+from tests.scenario.own_contract import own_contract
 
-CONTRACT = """\
-  designed:
-    kind: own
-    chip: mine
-    programme: partner
-    lead: {value: 28 week, low: 24 week, high: 40 week, source: guess, why: fab and packaging}
-    term: 5 year
-    sites: [cage]
-    allocation: {value: 100, low: 10, high: 200, source: guess, why: small}
-"""
+CONTRACT = own_contract("partner")
 REST = """\
 programmes:
   partner: {mode: partner, profile: [50 %, 50 %]}

@@ -14,6 +14,7 @@ from tapeout.scenario.document import parse_document
 from tapeout.scenario.hardware import chips_of
 from tapeout.scenario.reader import scenario_of
 from tapeout.scenario.schema import Scenario
+from tests.scenario.own_contract import own_contract
 
 
 def message(text: str) -> str:
@@ -183,16 +184,7 @@ def test_the_message_shows_the_line_and_a_caret(small: str) -> None:
 
 
 def test_an_own_chip_that_cannot_be_built_is_refused_with_the_limit(small: str) -> None:
-    own = """\
-  designed:
-    kind: own
-    chip: mine
-    programme: partner
-    lead: {value: 28 week, low: 24 week, high: 40 week, source: guess, why: fab and packaging}
-    term: 5 year
-    sites: [cage]
-    allocation: {value: 100, low: 10, high: 200, source: guess, why: small}
-"""
+    own = own_contract("partner")
     rest = """\
 programmes:
   partner: {mode: partner, profile: [50 %, 50 %]}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tapeout.errors import InputError
 from tapeout.outlook.tree import Nodes, tree_of
-from tapeout.sourcing.problem import Array, Problem
+from tapeout.sourcing.problem import Problem
 
 Allowed = NDArray[np.bool_]
 
@@ -93,8 +93,3 @@ def _since_first_start(problem: Problem, allowed: NDArray[np.bool_]) -> Nodes:
         before = since[tree.parent[node]] if node else -1
         since[node] = before + 1 if before >= 0 else (0 if allowed[node] else -1)
     return since
-
-
-def starting_at(problem: Problem, starts: Array) -> Allowed:
-    """Where programmes may start if they start exactly as in `starts` (P, E) of 0 and 1."""
-    return np.asarray(starts > 0.5)
